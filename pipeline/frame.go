@@ -14,15 +14,16 @@ import (
 type Frame struct {
 	id      uint64
 	engine  *Engine
+	input   *inputStats // nil outside Run
 	settled func(Result)
 
 	pending  atomic.Int64 // open batches, plus one until Seal or Abandon
 	canceled atomic.Bool  // nobody waits for this frame any more: stop trying again
 
-	mu     sync.Mutex // guards what follows
-	sealed bool
-	result Result
-	reject []string // keys of events in quarantine
+	mu       sync.Mutex // guards what follows
+	sealed   bool
+	result   Result
+	rejected []string // keys of events in quarantine
 }
 
 // Feed gives events to the pipeline, which owns the slice from now on. It blocks while the pipeline is full: that is
@@ -49,6 +50,17 @@ func (f *Frame) Abandon(err error) { f.release(Retry, err) }
 // delivered yet settles as Retry. Deliveries under way may still complete.
 func (f *Frame) Cancel() { f.canceled.Store(true) }
 
+// hold takes a further hold for a batch; false when the frame is sealed, so that its channels may be closed already.
+func (f *Frame) hold() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sealed {
+		return false
+	}
+	f.pending.Add(1)
+	return true
+}
+
 // release drops the reader's hold.
 func (f *Frame) release(o Outcome, err error) {
 	f.mu.Lock()
@@ -59,8 +71,30 @@ func (f *Frame) release(o Outcome, err error) {
 	}
 	f.mu.Unlock()
 	if !again {
+		f.engine.leftUpstream()
 		f.done()
 	}
+}
+
+// count adds to the frame's account.
+func (f *Frame) count(c Counts) {
+	f.mu.Lock()
+	f.result.Counts.add(c)
+	f.mu.Unlock()
+	if f.input != nil {
+		f.input.in.Add(c.In)
+	}
+}
+
+// settleAs records the outcome of some of the frame's events.
+func (f *Frame) settleAs(o Outcome, err error, keys ...string) {
+	if o == Delivered {
+		return
+	}
+	f.mu.Lock()
+	f.worsen(o, err)
+	f.rejected = append(f.rejected, keys...)
+	f.mu.Unlock()
 }
 
 // worsen keeps the worst outcome and its first reason. The caller holds mu.

@@ -1,0 +1,243 @@
+package pipeline
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"slices"
+	"strconv"
+)
+
+// filterRunner is a filter stage with its counters.
+type filterRunner struct {
+	stage FilterStage
+	stats filterStats
+}
+
+func (e *Engine) newFilters(stages []FilterStage) []*filterRunner {
+	var runners []*filterRunner
+	for _, s := range stages {
+		s.OnError = cmp.Or(s.OnError, OnErrorQuarantine)
+		runners = append(runners, &filterRunner{stage: s})
+		if st, ok := s.Filter.(Settler); ok {
+			e.settlers = append(e.settlers, st)
+		}
+	}
+	return runners
+}
+
+func (f *filterRunner) close() error {
+	if c, ok := f.stage.Filter.(io.Closer); ok {
+		if err := c.Close(); err != nil {
+			return fmt.Errorf("filter %q: close: %w", f.stage.Name, err)
+		}
+	}
+	return nil
+}
+
+// apply runs the filter on one event, turning a panic into an error.
+func (f *filterRunner) apply(e *Engine, dst []Event, ev Event) (out []Event, err error) {
+	n := len(dst)
+	defer func() {
+		if p := recover(); p != nil {
+			f.stats.panics.Add(1)
+			e.log.Error("filter panicked; the event is treated as failed", "filter", f.stage.Name, "panic", p, "stack", stack())
+			out, err = dst[:n], fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f.stage.Filter.Apply(e.work, dst, ev)
+}
+
+// router is one filter worker: it runs a batch through the filters and hands each output its events.
+type router struct {
+	engine  *Engine
+	a, b    []Event // what the stages read and write in turn
+	outputs [][]Event
+}
+
+func newRouter(e *Engine) *router {
+	return &router{engine: e, outputs: make([][]Event, len(e.outputs))}
+}
+
+// tally is what became of a batch in a chain of filters.
+type tally struct{ made, filtered, quarantined int64 }
+
+func (w *router) route(b *batch) {
+	e := w.engine
+	events, t := w.chain(e.filters, b, b.events)
+	b.events = nil
+	counts := Counts{Made: t.made, Filtered: t.filtered, Quarantined: t.quarantined}
+	w.pick(b, events, &counts)
+
+	segments := make([]*segment, 0, len(e.outputs))
+	for i, o := range e.outputs {
+		picked := w.outputs[i]
+		w.outputs[i] = picked[:0]
+		if len(picked) == 0 {
+			continue
+		}
+		o.stats.in.Add(int64(len(picked)))
+		picked, t := w.chain(o.filters, b, picked)
+		o.stats.made.Add(t.made)
+		o.stats.filtered.Add(t.filtered)
+		o.stats.quarantined.Add(t.quarantined)
+		if len(picked) > 0 {
+			segments = append(segments, &segment{output: o, batch: b, events: slices.Clone(picked)})
+		}
+	}
+	b.frame.count(counts)
+	e.stats.add(counts)
+	for _, s := range segments {
+		if !s.output.stage.BestEffort {
+			b.pending.Add(1)
+		}
+	}
+	for _, s := range segments {
+		s.output.enqueue(s)
+	}
+	w.forget()
+	e.leftUpstream()
+	e.settleBatch(b, 1)
+}
+
+// forget drops the references that the scratch space holds, so that it pins no buffer while the worker is idle.
+func (w *router) forget() {
+	clear(w.a[:cap(w.a)])
+	clear(w.b[:cap(w.b)])
+	for _, o := range w.outputs {
+		clear(o[:cap(o)])
+	}
+}
+
+// chain runs events through filters. The result is valid until the next call.
+func (w *router) chain(filters []*filterRunner, b *batch, events []Event) ([]Event, tally) {
+	var t tally
+	for _, f := range filters {
+		dst := w.a[:0]
+		for i := range events {
+			dst = w.apply(f, b, dst, &events[i], &t)
+		}
+		f.stats.in.Add(int64(len(events)))
+		f.stats.out.Add(int64(len(dst)))
+		w.a, w.b = w.b, dst
+		events = dst
+	}
+	return events, t
+}
+
+// apply runs one stage on one event and appends the results.
+func (w *router) apply(f *filterRunner, b *batch, dst []Event, ev *Event, t *tally) []Event {
+	e := w.engine
+	if f.stage.When != nil {
+		if ok, err := e.match(f.stage.When, ev); err != nil {
+			f.stats.conditionErrors.Add(1)
+		} else if !ok {
+			return append(dst, *ev)
+		}
+	}
+	before := len(dst)
+	dst, err := f.apply(e, dst, *ev)
+	if err != nil {
+		return w.failed(f, b, dst[:before], ev, t, err)
+	}
+	results := dst[before:]
+	switch len(results) {
+	case 0:
+		t.filtered++
+		f.stats.filtered.Add(1)
+	case 1:
+	default:
+		t.made += int64(len(results) - 1)
+		f.stats.made.Add(int64(len(results) - 1))
+		for k := 1; k < len(results); k++ {
+			results[k].part = ev.part + "#" + strconv.Itoa(k)
+		}
+	}
+	return dst
+}
+
+// failed applies a stage's error policy.
+func (w *router) failed(f *filterRunner, b *batch, dst []Event, ev *Event, t *tally, err error) []Event {
+	f.stats.errors.Add(1)
+	switch f.stage.OnError {
+	case OnErrorPass:
+		return append(dst, *ev)
+	case OnErrorDrop:
+		t.filtered++
+		f.stats.filtered.Add(1)
+		return dst
+	}
+	f.stats.quarantined.Add(1)
+	t.quarantined++
+	w.engine.reject(b.frame, ev, f.stage.Name, err)
+	return dst
+}
+
+// pick sorts the events by output: all whose condition holds.
+func (w *router) pick(b *batch, events []Event, counts *Counts) {
+	e := w.engine
+	for i := range events {
+		ev := &events[i]
+		routed, aside := false, false
+		for k, o := range e.outputs {
+			if o.stage.When != nil {
+				ok, err := e.match(o.stage.When, ev)
+				if err != nil {
+					o.stats.conditionErrors.Add(1)
+					switch o.stage.OnError {
+					case OnErrorSkip:
+						continue
+					case OnErrorQuarantine:
+						if !aside {
+							aside = true
+							e.reject(b.frame, ev, o.stage.Name, fmt.Errorf("when: %w", err))
+						}
+						o.stats.in.Add(1)
+						o.stats.quarantined.Add(1)
+						routed = true
+						continue
+					}
+				} else if !ok {
+					continue
+				}
+			}
+			routed = true
+			w.outputs[k] = append(w.outputs[k], *ev)
+		}
+		if routed {
+			counts.Routed++
+		} else {
+			counts.Unrouted++
+		}
+	}
+}
+
+// match evaluates a condition, turning a panic into an error.
+func (e *Engine) match(c Condition, ev *Event) (ok bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("condition panicked", "panic", p, "stack", stack())
+			ok, err = false, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return c.Match(e.work, ev)
+}
+
+// reject puts an event into quarantine and records the outcome in its frame: Rejected when the entry is stored, Retry
+// when it could not be.
+func (e *Engine) reject(f *Frame, ev *Event, component string, cause error) (stored bool) {
+	r := ev.Record
+	err := e.keepAside(e.work, f, QuarantineEntry{
+		Raw: r.Raw, Origin: r.Origin, Index: r.Index, Offset: r.Offset,
+		Key: ev.Key(), Component: component, Reason: cause.Error(),
+	})
+	if err != nil {
+		f.settleAs(Retry, err)
+		return false
+	}
+	f.settleAs(Rejected, fmt.Errorf("%s: %w", component, cause), ev.Key())
+	return true
+}
+
+func stack() string { return string(debug.Stack()) }
