@@ -9,12 +9,15 @@ import (
 // keys of the text may be written with escapes. It returns nil, false where the path leads nowhere or through anything
 // but objects. Without a path it returns the whole value.
 func Get(obj []byte, path ...string) ([]byte, bool) {
-	i := Next(obj, 0)
-	end := skipTrusted(obj, i)
-	if i == end {
-		return nil, false
+	value := obj
+	if len(path) == 0 {
+		i := Next(obj, 0)
+		end := skipTrusted(obj, i)
+		if end == i {
+			return nil, false
+		}
+		return obj[i:end:end], true
 	}
-	value := obj[i:end:end]
 	for _, key := range path {
 		var found []byte
 		m := membersOf(value)
