@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -213,14 +214,15 @@ func (c *chaos) nothingLost(i int, f *chaosFrame, stages []pipeline.OutputStage)
 		}
 	}
 	for _, id := range f.ids {
-		results, failed := expect(c.filters, []string{id})
+		results, failed := expect(c.filters, []marked{{key: id}})
 		for _, key := range failed {
 			asideAny = true
 			if !aside[key] {
 				c.t.Errorf("round %d: frame %d: %s failed in a filter and is not in quarantine", c.round, i, key)
 			}
 		}
-		for _, key := range results {
+		for _, result := range results {
+			key := result.key
 			for k, o := range stages {
 				if o.BestEffort {
 					continue
@@ -232,13 +234,14 @@ func (c *chaos) nothingLost(i int, f *chaosFrame, stages []pipeline.OutputStage)
 				if !takes {
 					continue
 				}
-				own, failed := expect(o.Filters, []string{key})
+				own, failed := expect(o.Filters, []marked{result})
 				for _, key := range failed {
 					if !aside[key] {
 						c.t.Errorf("round %d: frame %d: %s failed in a filter of %s and is not in quarantine", c.round, i, key, o.Name)
 					}
 				}
-				for _, key := range own {
+				for _, own := range own {
+					key := own.key
 					if !c.outputs[k].holds(key) && !aside[key] {
 						c.t.Errorf("round %d: frame %d (%v): %s never reached %s", c.round, i, f.result.Outcome, key, o.Name)
 					}
@@ -251,36 +254,44 @@ func (c *chaos) nothingLost(i int, f *chaosFrame, stages []pipeline.OutputStage)
 	}
 }
 
+// marked is a key with the zeros that a later mark would have to spell out.
+type marked struct {
+	key   string
+	zeros int
+}
+
 // expect is what a chain of chaosFilters makes of keys.
-func expect(stages []pipeline.FilterStage, keys []string) (results, failed []string) {
+func expect(stages []pipeline.FilterStage, keys []marked) (results []marked, failed []string) {
 	for _, s := range stages {
 		f, ok := s.Filter.(chaosFilter)
 		if !ok {
 			continue
 		}
-		var next []string
-		for _, key := range keys {
+		var next []marked
+		for _, m := range keys {
 			if s.When != nil {
-				if ok, err := s.When.(condition).decide(key); err == nil && !ok {
-					next = append(next, key)
+				if ok, err := s.When.(condition).decide(m.key); err == nil && !ok {
+					next = append(next, m)
 					continue
 				}
 			}
-			n, err := f.decide(key)
+			n, err := f.decide(m.key)
 			switch {
+			case err == nil && n == 1:
+				next = append(next, m)
 			case err == nil:
 				for k := range n {
 					if k == 0 {
-						next = append(next, key)
+						next = append(next, marked{m.key, m.zeros + 1})
 					} else {
-						next = append(next, fmt.Sprintf("%s#%d", key, k))
+						next = append(next, marked{fmt.Sprintf("%s%s#%d", m.key, strings.Repeat("#0", m.zeros), k), 0})
 					}
 				}
 			case s.OnError == pipeline.OnErrorPass:
-				next = append(next, key)
+				next = append(next, m)
 			case s.OnError == pipeline.OnErrorDrop:
 			default:
-				failed = append(failed, key)
+				failed = append(failed, m.key)
 			}
 		}
 		keys = next

@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -85,7 +87,8 @@ type Event struct {
 	Raw    []byte  // the event's current bytes: one JSON object, no trailing newline; immutable
 	Record *Record // where it came from; never nil
 
-	part    string   // "#1" for the second result of a filter, "#1#2" after two such filters
+	part    string   // "#1" for the second result of a filter that yielded several, "#0#2" for the third result of the next
+	zeros   uint16   // how often the event was the first of several results since part was last extended
 	facts   *Facts   // set by WithFacts; nil means the record's
 	decoded *decoded // shared by all copies with the same Raw
 	frame   *Frame
@@ -121,6 +124,17 @@ func (e *Event) Facts() *Facts {
 // Outputs add their own name where two of them may share one destination.
 func (e *Event) Key() string {
 	return e.Record.Key() + e.part
+}
+
+// result marks the event as the k-th of several results of one filter. The marks of all such filters are the path to the
+// event, less the zeros at its end; so no two results of one record share a key.
+func (e *Event) result(k int) {
+	if k == 0 {
+		e.zeros++
+		return
+	}
+	e.part += strings.Repeat("#0", int(e.zeros)) + "#" + strconv.Itoa(k)
+	e.zeros = 0
 }
 
 // FrameID identifies the frame that the event belongs to, within this process; 0 outside an engine.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"runtime/debug"
 	"slices"
-	"strconv"
 )
 
 // filterRunner is a filter stage with its counters.
@@ -150,8 +149,9 @@ func (w *router) apply(f *filterRunner, b *batch, dst []Event, ev *Event, t *tal
 	default:
 		t.made += int64(len(results) - 1)
 		f.stats.made.Add(int64(len(results) - 1))
-		for k := 1; k < len(results); k++ {
-			results[k].part = ev.part + "#" + strconv.Itoa(k)
+		for k := range results {
+			results[k].part, results[k].zeros = ev.part, ev.zeros // whatever the filter made them of
+			results[k].result(k)
 		}
 	}
 	return dst
