@@ -1,0 +1,38 @@
+# What a developer runs. `make test` needs Go and a C compiler only.
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 10s
+
+.PHONY: build test short lint fuzz bench generate demo clean
+
+build: ## the agent
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o trailcast ./cmd/trailcast
+
+test: lint ## everything that CI runs but the fuzzing
+	$(GO) test -race ./...
+
+short: ## a quick look
+	$(GO) test -short ./...
+
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "run gofmt on:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; $(GO) test $$pkg -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+		done; \
+	done
+
+bench: ## benchmarks of every package
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+generate: ## schemas and reference pages that are made from the code
+	$(GO) test ./internal/build ./filters/enrich ./cmd/trailcast -run 'Schema|Reference' -update
+
+demo:
+	$(GO) run ./cmd/trailcast demo
+
+clean:
+	rm -f trailcast out_trailcast.so out_trailcast.h
