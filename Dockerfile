@@ -2,7 +2,7 @@
 #   docker build -t trailcast .
 #   docker run -v "$PWD/trailcast.yaml:/etc/trailcast/trailcast.yaml:ro" -v trailcast-state:/var/lib/trailcast trailcast
 ARG BUILD_IMAGE=golang:1.26-bookworm
-ARG RUN_IMAGE=gcr.io/distroless/static-debian12:nonroot
+ARG RUN_IMAGE=debian:bookworm-slim
 
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
@@ -14,6 +14,7 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}"
  && mkdir -p /out/state
 
 FROM ${RUN_IMAGE}
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/trailcast /usr/local/bin/trailcast
 COPY --from=build --chown=65532:65532 --chmod=0700 /out/state /var/lib/trailcast
 USER 65532:65532
