@@ -1,0 +1,179 @@
+package record
+
+import (
+	"strings"
+
+	"github.com/trailcast/trailcast/internal/rawjson"
+	"github.com/trailcast/trailcast/pipeline"
+)
+
+var identityKeys = []string{
+	"type", "principalId", "arn", "accountId", "accessKeyId", "userName", "invokedBy", "sessionContext", "onBehalfOf",
+	"sourceIdentity",
+}
+
+// identity returns one value of userIdentity.
+func (f *fields) identity(key string) []byte {
+	if !f.is(fieldUserIdentity, rawjson.Object) {
+		return nil
+	}
+	value, _ := rawjson.Get(f[fieldUserIdentity], key)
+	return value
+}
+
+// actor reads userIdentity. Types that nobody has heard of yet give what their fields say.
+func (f *fields) actor() pipeline.Actor {
+	var id [10][]byte
+	if f.is(fieldUserIdentity, rawjson.Object) {
+		rawjson.GetMany(f[fieldUserIdentity], identityKeys, id[:])
+	}
+	a := pipeline.Actor{
+		Type:        text(id[0]),
+		ID:          text(id[1]),
+		ARN:         text(id[2]),
+		AccessKeyID: text(id[4]),
+		User:        text(id[5]),
+		InvokedBy:   text(id[6]),
+	}
+	a.Account.ID = textOrNumber(id[3])
+	if id[8] != nil {
+		a.OnBehalfOf = rawjson.Str(id[8], "userId")
+	}
+	session := readSessionContext(id[7])
+	a.SourceIdentity = first(session.sourceIdentity, text(id[9]))
+
+	arn, _ := ParseARN(a.ARN)
+	a.Account.ID = first(a.Account.ID, arn.Account, session.issuerAccount)
+	setRole(&a, arn, &session)
+	setUser(&a, arn, f)
+	a.MFA = f.mfa(session.mfa)
+	a.Console = f.fromConsole()
+	a.Kind = f.actorKind(&a)
+	return a
+}
+
+// sessionContext is what userIdentity.sessionContext says.
+type sessionContext struct {
+	mfa            pipeline.Tri
+	sourceIdentity string
+	issuerAccount  string
+	role, roleARN  string // of a session issuer that is a role
+}
+
+func readSessionContext(value []byte) (s sessionContext) {
+	if value == nil {
+		return s
+	}
+	var part [3][]byte
+	rawjson.GetMany(value, []string{"attributes", "sessionIssuer", "sourceIdentity"}, part[:])
+	s.sourceIdentity = text(part[2])
+	if part[0] != nil {
+		mfa, _ := rawjson.Get(part[0], "mfaAuthenticated")
+		s.mfa = triOf(mfa)
+	}
+	if part[1] == nil {
+		return s
+	}
+	var issuer [4][]byte
+	rawjson.GetMany(part[1], []string{"type", "arn", "accountId", "userName"}, issuer[:])
+	arn := text(issuer[1])
+	parsed, _ := ParseARN(arn)
+	s.issuerAccount = first(textOrNumber(issuer[2]), parsed.Account)
+	switch text(issuer[0]) {
+	case "Root", "IAMUser": // they issue the sessions of GetFederationToken
+	default:
+		s.roleARN = arn
+		s.role = first(text(issuer[3]), parsed.Name("role"))
+	}
+	return s
+}
+
+// setRole takes the role from the session's issuer, else from the ARN of the assumed role.
+func setRole(a *pipeline.Actor, arn ARN, session *sessionContext) {
+	a.Role, a.RoleARN = session.role, session.roleARN
+	role, _, name, ok := arn.AssumedRole()
+	if ok {
+		a.SessionName = name
+		a.Role = first(a.Role, role)
+		if a.RoleARN == "" {
+			a.RoleARN = arn.RoleARN()
+		}
+	}
+	if name := arn.Name("role"); name != "" && a.Role == "" {
+		a.Role, a.RoleARN = name, a.ARN
+	}
+	if a.ARN == "" { // principalId of a role's session is AROA…:SESSION
+		switch a.Type {
+		case "AssumedRole", "Role", "AWSAccount":
+			_, a.SessionName, _ = strings.Cut(a.ID, ":")
+		}
+	}
+	if rest, ok := strings.CutPrefix(a.Role, "AWSReservedSSO_"); ok {
+		a.PermissionSet = rest
+		if i := strings.LastIndexByte(rest, '_'); i > 0 {
+			a.PermissionSet = rest[:i]
+		}
+	}
+}
+
+// setUser finds the name of a user where userName does not give it.
+func setUser(a *pipeline.Actor, arn ARN, f *fields) {
+	switch {
+	case a.PermissionSet != "" && a.SessionName != "":
+		a.User = a.SessionName
+	case a.Type == "IdentityCenterUser":
+		a.User = first(a.OnBehalfOf, a.User, f.additionalText("UserName"))
+	case a.User != "":
+	case a.Type == "SAMLUser", a.Type == "WebIdentityUser": // principalId ends with the user
+		a.User = a.ID[strings.LastIndexByte(a.ID, ':')+1:]
+	default:
+		a.User = first(arn.Name("user"), arn.Name("federated-user"))
+	}
+}
+
+// mfa: what the session says, or what a sign-in says of itself. Requests with long-lived keys say nothing.
+func (f *fields) mfa(session pipeline.Tri) pipeline.Tri {
+	if session == pipeline.Yes || !f.is(fieldAdditionalEventData, rawjson.Object) {
+		return session
+	}
+	used, _ := rawjson.Get(f[fieldAdditionalEventData], "MFAUsed")
+	if signIn := triOf(used); signIn != pipeline.Unknown {
+		return signIn
+	}
+	return session
+}
+
+// fromConsole reports whether the record says that it comes from a session of the AWS console.
+func (f *fields) fromConsole() bool {
+	eventType := f.text(fieldEventType)
+	return triOf(f[fieldSessionCredentialFromConsole]) == pipeline.Yes ||
+		hasPrefixFold(eventType, "AwsConsoleSignIn") || hasPrefixFold(eventType, "AwsConsoleAction") ||
+		f.text(fieldEventName) == "ConsoleLogin"
+}
+
+func (f *fields) actorKind(a *pipeline.Actor) string {
+	role := a.Role != "" || a.Type == "AssumedRole" || a.Type == "Role" || strings.HasPrefix(a.ID, "AROA")
+	switch {
+	case a.Type == "Root", a.Type == "IdentityCenterUser", a.Type == "SAMLUser",
+		a.Type == "IAMUser" && (a.Console || a.MFA == pipeline.Yes),
+		strings.HasSuffix(a.ARN, ":root"),
+		a.PermissionSet != "",
+		strings.Contains(a.SessionName, "@"),
+		f.additionalText("SamlProviderArn") != "":
+		return "human"
+	case a.Type == "AWSService",
+		a.InvokedBy != "" && a.User == "" && !role && a.AccessKeyID == "" && a.ARN == "":
+		return "aws"
+	case role, a.AccessKeyID != "":
+		return "machine"
+	}
+	return unknown
+}
+
+// additionalText returns a string of additionalEventData, "" where there is none.
+func (f *fields) additionalText(key string) string {
+	if !f.is(fieldAdditionalEventData, rawjson.Object) {
+		return ""
+	}
+	return rawjson.Str(f[fieldAdditionalEventData], key)
+}
