@@ -52,8 +52,13 @@ func SyncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+	return SyncAndClose(d)
+}
+
+// SyncAndClose is SyncDir for a directory that is open already; it closes it.
+func SyncAndClose(d *os.File) error {
+	err := d.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
 		err = nil // some file systems can not sync a directory; their renames are as durable as they get
 	}
 	if closeErr := d.Close(); err == nil {
