@@ -19,7 +19,9 @@ package conf
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Pos is a place in a configuration file. Line and Column count from 1; a zero Pos is unknown.
@@ -63,9 +65,13 @@ type Text struct {
 	Value string
 	Pos   Pos // where Value begins
 
-	// Starts holds, for a block scalar, the position of the beginning of each line of Value; nil for a plain or quoted
-	// scalar on one line.
+	// Starts holds the position of the beginning of each line of Value, or of each stretch of it that begins at one of
+	// Offsets; nil for a plain or quoted scalar on one line.
 	Starts []Pos
+
+	// Offsets, when not nil, holds for each of Starts the byte offset in Value that stands there: YAML folds lines and
+	// has escapes, so that a line of Value need not be one line of the file.
+	Offsets []int
 }
 
 // String returns the text itself.
@@ -74,6 +80,14 @@ func (t Text) String() string { return t.Value }
 // At returns the position of a byte offset in Value.
 func (t Text) At(offset int) Pos {
 	offset = min(max(offset, 0), len(t.Value))
+	if i, found := slices.BinarySearch(t.Offsets, offset); len(t.Offsets) == len(t.Starts) && (found || i > 0) {
+		if !found {
+			i--
+		}
+		p := t.Starts[i]
+		p.Column += utf8.RuneCountInString(t.Value[t.Offsets[i]:offset])
+		return p
+	}
 	before := t.Value[:offset]
 	line := strings.Count(before, "\n")
 	column := len([]rune(before[strings.LastIndexByte(before, '\n')+1:]))
