@@ -250,8 +250,8 @@ f.yaml:7:14: items[0].server.ratio: expected a number, got "half"
 f.yaml:8:15: items[0].server.create: expected true or false, got "yes" (write true)
 f.yaml:9:13: items[0].server.mode: expected one of fast, slow, safe, got "saef" (did you mean "safe"?)`},
 		"out of range": {
-			"items:\n  - server: {url: a, timeout: -1s, size: -4, workers: 99999999999999999999, ratio: .inf}\n",
-			`f.yaml:2:31: items[0].server.timeout: expected a duration such as 10s, 5m or 168h, got "-1s"
+			"items:\n  - server: {url: a, timeout: -1y, size: -4, workers: 99999999999999999999, ratio: .inf}\n",
+			`f.yaml:2:31: items[0].server.timeout: expected a duration such as 10s, 5m or 168h, got "-1y"
 f.yaml:2:42: items[0].server.size: expected a size such as 64KiB, 4MiB or 1GiB, got "-4"
 f.yaml:2:55: items[0].server.workers: expected a whole number, got "99999999999999999999"
 f.yaml:2:84: items[0].server.ratio: expected a number, got ".inf"`},
@@ -355,7 +355,7 @@ func TestSyntax(t *testing.T) {
 		"bad escape":        {"state_dir: \"a\\qb\"\n", `f.yaml:1:14: unknown escape in a "double-quoted" text (in 'single quotes' a backslash is just a backslash)`},
 		"control character": {"state_dir: a\x01\n", `f.yaml:1:13: YAML: control characters are not allowed`},
 		"second document":   {"state_dir: a\n---\n\tx: y\n", `f.yaml:3:1: a tab is used for indentation (YAML allows spaces only)`},
-		"too deep":          {"a: " + strings.Repeat("[", 20000), `f.yaml:1:10004: YAML: exceeded max depth of 10000`},
+		"too deep":          {"a: " + strings.Repeat("[", 20000), `f.yaml:1:10005: YAML: exceeded max depth of 10000`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -122,7 +122,8 @@ func (d *Decoder) hide(n Node) {
 	}
 }
 
-// ParseDuration reads a duration as Go does, and also whole days: 90s, 1h30m, 7d. It is never negative.
+// ParseDuration reads a duration as Go does, and also whole days: 90s, 1h30m, 7d. Whether it may be negative is the
+// component's business.
 func ParseDuration(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 32)
@@ -132,7 +133,7 @@ func ParseDuration(s string) (time.Duration, error) {
 		return time.Duration(n) * 24 * time.Hour, nil
 	}
 	v, err := time.ParseDuration(s)
-	if err != nil || v < 0 {
+	if err != nil {
 		return 0, fmt.Errorf("%q is no duration such as 10s, 5m or 7d", s)
 	}
 	return v, nil

@@ -152,6 +152,10 @@ func explain(problem string, data []byte, at int) (msg, hint string) {
 		return "this line belongs neither to the list above nor to what is around it", "check its indentation"
 	case problem == "could not find expected ':'":
 		return "a key without \":\" after it", "check the indentation of this line"
+	case problem == "did not find expected node content":
+		return "a value is missing here, or a bracket before it is not closed", quotes
+	case problem == "did not find expected <document start>":
+		return "unexpected text after the end of the value", quotes
 	case problem == "found unknown escape character":
 		return "unknown escape in a \"double-quoted\" text", "in 'single quotes' a backslash is just a backslash"
 	}
