@@ -42,42 +42,55 @@ func always(m member) member {
 
 // table lists the members in the order in which they are written.
 func table() []member {
-	at := text("time", "When it happened, UTC, RFC 3339. Session logs carry the time of upload; other kinds that of arrival.")
+	at := text("time", "When it happened, UTC, RFC 3339. Session logs carry the time of upload; other kinds that of "+
+		"arrival.")
 	at.format = "date-time"
 	return []member{
 		always(integer("v", "Version of this schema.")),
-		always(text("id", "eventID; without one, a hash of the transport key. For people and joins: one eventID may come with different contents.")),
+		always(text("id", "eventID; without one, a hash of the transport key. For people and joins: one eventID may "+
+			"come with different contents.")),
 		always(enum("kind", "What the event is.", "cloudtrail", "insight", "session_log", "session", "other")),
 		at,
 		text("region", "awsRegion, else the region of the envelope or of the object's name."),
-		account("The account whose log it is: recipientAccountId, else userIdentity.accountId, else the envelope's owner, else the account in the object's name, else the one in the actor's ARN."),
-		text("service", "eventSource without its DNS suffix; where that is blank the service in a resource's ARN, else \"unknown\". Session logs: \"ssm\". Insights: the service that they are about."),
+		account("The account whose log it is: recipientAccountId, else userIdentity.accountId, else the envelope's " +
+			"owner, else the account in the object's name, else the one in the actor's ARN."),
+		text("service", "eventSource without its DNS suffix; where that is blank the service in a resource's ARN, "+
+			"else \"unknown\". Session logs: \"ssm\". Insights: the service that they are about."),
 		text("action", "eventName. Session logs: \"SessionLog\". Insights: the action that they are about."),
-		text("category", "eventCategory (Management, Data, NetworkActivity, Insight), for older records by managementEvent and eventType."),
+		text("category", "eventCategory (Management, Data, NetworkActivity, Insight), for older records by "+
+			"managementEvent and eventType."),
 		boolean("read_only", "readOnly, where the record has it."),
-		enum("outcome", "How an API call or sign-in ended. denied: an error that says that rights were missing, or a failed sign-in. failure: any other error.", "success", "failure", "denied"),
+		enum("outcome", "How an API call or sign-in ended. denied: an error that says that rights were missing, or "+
+			"a failed sign-in. failure: any other error.", "success", "failure", "denied"),
 		object("error", "The error that an API call ended with.",
 			text("code", "errorCode."),
 			text("message", "errorMessage.")),
 		object("actor", "Who acted.",
 			text("type", "userIdentity.type as it came."),
-			enum("kind", "human: root, Identity Center, SAML, an AWSReservedSSO role, a session name with @, an IAM user with console session or MFA. aws: an AWS service. machine: other roles and access keys.",
+			enum("kind", "human: root, Identity Center, SAML, an AWSReservedSSO role, a session name with @, an IAM "+
+				"user with console session or MFA. aws: an AWS service. machine: other roles and access keys.",
 				"human", "machine", "aws", "unknown"),
 			text("id", "principalId."),
 			text("arn", "arn."),
-			account("The actor's account: userIdentity.accountId, else the account in the ARN, else that of the session's issuer."),
-			text("user", "Name of the user. Identity Center: the user's id. An AWSReservedSSO role: the session's name. A transcript: the name that the session's id begins with."),
+			account("The actor's account: userIdentity.accountId, else the account in the ARN, else that of the "+
+				"session's issuer."),
+			text("user", "Name of the user. Identity Center: the user's id. An AWSReservedSSO role: the session's "+
+				"name. A transcript: the name that the session's id begins with."),
 			text("role", "Name of the role."),
-			text("role_arn", "ARN of the role with its path, where the record has it; else made from the ARN of the assumed role."),
+			text("role_arn", "ARN of the role with its path, where the record has it; else made from the ARN of the "+
+				"assumed role."),
 			text("session_name", "Name of the role's session."),
 			text("permission_set", "Permission set of Identity Center, from the role's name AWSReservedSSO_SET_HASH."),
 			text("access_key_id", "accessKeyId."),
-			boolean("mfa", "Whether multi-factor authentication was used, where the record says so: mfaAuthenticated, or MFAUsed of a sign-in. Requests with long-lived keys do not."),
-			boolean("console", "true where the record says that it comes from a console session or is a sign-in; false where it does not say so."),
+			boolean("mfa", "Whether multi-factor authentication was used, where the record says so: "+
+				"mfaAuthenticated, or MFAUsed of a sign-in. Requests with long-lived keys do not."),
+			boolean("console", "true where the record says that it comes from a console session or is a sign-in; "+
+				"false where it does not say so."),
 			text("source_identity", "sourceIdentity of the role's session."),
 			text("on_behalf_of", "onBehalfOf.userId: the Identity Center user."),
 			text("invoked_by", "invokedBy: the service that made the call for the actor.")),
-		boolean("cross_account", "Whether the actor's account is another than the one acted on, where both are known. Always true for the type AWSAccount."),
+		boolean("cross_account", "Whether the actor's account is another than the one acted on, where both are "+
+			"known. Always true for the type AWSAccount."),
 		object("source", "Where the action came from.",
 			text("ip", "sourceIPAddress where it is an IP address."),
 			text("aws_service", "sourceIPAddress where it is a name: an AWS service, \"AWS Internal\"."),
@@ -87,7 +100,8 @@ func table() []member {
 				text("country", "ISO 3166-1 code of the country."),
 				text("city", "English name of the city."),
 				integer("asn", "Number of the autonomous system."))),
-		object("session", "The Session Manager session, ECS Exec session or remote-desktop connection that the event is about.",
+		object("session", "The Session Manager session, ECS Exec session or remote-desktop connection that the "+
+			"event is about.",
 			text("id", "Session id; for a remote-desktop connection its own id."),
 			text("target", "Target: an instance id; the task for ECS Exec."),
 			text("document", "documentName: what kind of session was asked for."),
@@ -98,7 +112,8 @@ func table() []member {
 			integer("index", "Ordinal of the record in the object, from 0."),
 			list("via", "The envelopes that were taken off, outermost first."),
 			text("tag", "Fluent Bit tag."),
-			text("owner", "The account that the envelope names as its owner, where it is another than the record's: look at such events with care.")),
+			text("owner", "The account that the envelope names as its owner, where it is another than the record's: "+
+				"look at such events with care.")),
 		list("trimmed", "Members of the event that an output with too_large: trim replaced by a marker."),
 	}
 }
@@ -107,16 +122,18 @@ func table() []member {
 // AWS's and not described; under `trailcast` nothing is allowed that the schema does not name.
 func Schema() map[string]any {
 	added := objectSchema(table())
-	added["description"] = "Facts that trailcast adds. Absent facts are left out, never null or empty. New members keep v."
+	added["description"] = "Facts that trailcast adds. Absent facts are left out, never null or empty. New members " +
+		"keep v."
 	added["properties"].(map[string]any)["v"].(map[string]any)["const"] = Version
 	return map[string]any{
-		"$schema":     "https://json-schema.org/draft/2020-12/schema",
-		"$id":         "urn:trailcast:enriched-event:1",
-		"title":       "Event enriched by trailcast",
-		"description": "A CloudTrail record, session log or other event as it came, with the object `trailcast` added by the filter enrich.",
-		"type":        "object",
-		"required":    []any{defaultKey},
-		"properties":  map[string]any{defaultKey: added},
+		"$schema": "https://json-schema.org/draft/2020-12/schema",
+		"$id":     "urn:trailcast:enriched-event:1",
+		"title":   "Event enriched by trailcast",
+		"description": "A CloudTrail record, session log or other event as it came, with the object `trailcast` " +
+			"added by the filter enrich.",
+		"type":       "object",
+		"required":   []any{defaultKey},
+		"properties": map[string]any{defaultKey: added},
 	}
 }
 

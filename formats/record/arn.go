@@ -27,8 +27,8 @@ func ParseARN(s string) (ARN, bool) {
 	return ARN{part[1], part[2], part[3], part[4], strings.TrimSpace(s)}, true
 }
 
-// AssumedRole returns the role's name, its path and the session's name of an arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION.
-// AWS writes no path there; where there is one it is returned as "a/b/". The session may be missing or empty.
+// AssumedRole returns role, path and session of an arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION. AWS writes no path
+// there; where there is one it is returned as "a/b/". The session may be missing or empty.
 func (a ARN) AssumedRole() (role, path, session string, ok bool) {
 	rest, ok := strings.CutPrefix(a.Resource, "assumed-role/")
 	if !ok {

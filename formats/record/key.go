@@ -35,9 +35,9 @@ func (Reader) Key(r *pipeline.Record) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// appendProvenance writes where a record came from, each part with its length so that no two ways give the same bytes.
-// Transport's own identity of the record is enough. Index and Offset are both taken: an input that goes on in the middle
-// of an object may know only one of them.
+// appendProvenance writes where a record came from, each part with its length so that no two places give the same bytes.
+// The transport's own identity of the record is enough. Index and Offset are both taken: an input that goes on in the
+// middle of an object may know only one of them.
 func appendProvenance(dst []byte, r *pipeline.Record) []byte {
 	if r.Seed != "" {
 		return appendPart(append(dst, 's'), r.Seed)
