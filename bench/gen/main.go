@@ -68,13 +68,15 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.Int64Var(&o.n, "n", 200_000, "number of records")
 	flags.Uint64Var(&o.seed, "seed", 1, "what the records depend on")
 	flags.Int64Var(&o.perFile, "files", 5000, "records in a file")
-	flags.StringVar(&o.format, "format", "gz", `what a file holds: gz and json one {"Records":[…]} on one line, ndjson a record on each line`)
+	flags.StringVar(&o.format, "format", "gz",
+		`what a file holds: gz and json one {"Records":[…]} on one line, ndjson a record on each line`)
 	flags.StringVar(&o.out, "o", "", "folder to write files into; with -one-line a file, - for standard output")
-	flags.Func("one-line", `instead of files write one plain {"Records":[…]} line of at least this size, such as 1GiB; -n, -files and -format do not apply`,
-		func(s string) (err error) {
-			o.oneLine, err = parseSize(s)
-			return err
-		})
+	const oneLine = `instead of files write one plain {"Records":[…]} line of at least this size, such as 1GiB; ` +
+		"-n, -files and -format do not apply"
+	flags.Func("one-line", oneLine, func(s string) (err error) {
+		o.oneLine, err = parseSize(s)
+		return err
+	})
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

@@ -90,7 +90,8 @@ func TestWrongFlags(t *testing.T) {
 		"-one-line 0":             "want a size",
 		"-one-line 9999999999GiB": "want a size",
 	} {
-		if err := run(strings.Fields(args), io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+		err := run(strings.Fields(args), io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("gen %s: %v, want %q", args, err, want)
 		}
 	}

@@ -24,16 +24,16 @@ func AppendCompact(dst, src []byte) []byte {
 	return append(dst, src[start:]...)
 }
 
-// Set returns a new object with key set to a raw value: it takes the place of the first top-level member of that key, is
-// appended where there is none, and all further members of that key are removed. All other bytes stay as they are. What
-// is no object is returned as it is.
+// Set returns a new object with key set to a raw value: it takes the place of the first top-level member of that key,
+// is appended where there is none, and all further members of that key are removed. All other bytes stay as they are.
+// What is no object is returned as it is. value is one JSON value and is not checked.
 func Set(obj []byte, key string, value []byte) []byte {
 	out := make([]byte, 0, len(obj)+len(key)+len(value)+4)
 	return rewrite(out, obj, key, value)
 }
 
-// Delete returns a new object without the top-level members of that key. All other bytes stay as they are. It returns obj
-// itself where no member has that key or obj is no object.
+// Delete returns a new object without the top-level members of that key. All other bytes stay as they are. It returns
+// obj itself where no member has that key or obj is no object.
 func Delete(obj []byte, key string) []byte {
 	if !hasKey(obj, key) {
 		return obj

@@ -1,9 +1,9 @@
 // Package rawjson finds, checks and edits values in JSON text without decoding it: bytes in, bytes out. It accepts what
 // encoding/json accepts (RFC 8259, and invalid UTF-8 inside strings, which counts as U+FFFD) down to MaxDepth levels.
 //
-// Skip and Valid check every byte. All other functions take text that one of them has accepted and look at its structure
-// only; on any other text they return something within its bounds, never panic and never loop. No function writes to the
-// bytes that it is given, and results may alias them: bytes are immutable here.
+// Skip and Valid check every byte. All other functions take text that one of them has accepted and look at its
+// structure only; on any other text they return something within its bounds, never panic and never loop. No function
+// writes to the bytes that it is given, and results may alias them: bytes are immutable here.
 package rawjson
 
 import (

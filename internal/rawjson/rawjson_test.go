@@ -16,16 +16,21 @@ import (
 
 // texts are JSON and near-JSON: cases of the tests against encoding/json and seeds of the fuzz targets. Made up.
 var texts = []string{
-	``, ` `, `null`, `true`, `false`, `nul`, `nulx`, `truefalse`, `t`, `0`, `-0`, `-`, `01`, `1.`, `.5`, `1.5e`, `1e+`, `1E-7`,
+	``, ` `, `null`, `true`, `false`, `nul`, `nulx`, `truefalse`, `t`, `0`, `-0`, `-`, `01`, `1.`, `.5`, `1.5e`,
+	`1e+`, `1E-7`,
 	`12345678901234567890123`, `-12.50e+10`, `1 2`, `+1`, `0x10`, `NaN`,
-	`""`, `"`, `"a`, `"\`, `"\u12`, `"\u12x4"`, `"\q"`, `"a\"b"`, `"\\"`, `"\\\""`, `"\ud83d\ude00"`, `"\ud83d"`, `"\ud83dx"`,
-	`"\ude00\ud83d"`, `"\ud83d\u0041"`, "\"\x00\"", "\"tab\t\"", "\"del\x7f\"", "\"\xff\xfe\"", "\"\xed\xa0\x80\"", `"é漢😀"`,
+	`""`, `"`, `"a`, `"\`, `"\u12`, `"\u12x4"`, `"\q"`, `"a\"b"`, `"\\"`, `"\\\""`, `"\ud83d\ude00"`, `"\ud83d"`,
+	`"\ud83dx"`,
+	`"\ude00\ud83d"`, `"\ud83d\u0041"`, "\"\x00\"", "\"tab\t\"", "\"del\x7f\"", "\"\xff\xfe\"", "\"\xed\xa0\x80\"",
+	`"é漢😀"`,
 	"\"" + strings.Repeat("x", 7) + "\n\"", "\"" + strings.Repeat("x", 31) + `\n"`, `"\b\f\n\r\t\/\u001f\uFFFD"`,
 	`{}`, ` { } `, `{"a":1}`, `{"a":1,}`, `{,}`, `{"a"}`, `{"a":}`, `{a:1}`, `{"a":1 "b":2}`, `{"a":1,"a":2}`,
 	"{\"a\" :\t1 ,\n\"b\":[ 1 , {} , [] ]\r}", `{"b":0, "a" : 1 , "c": 2,"a":3 }`, `{ "a" : 1 } `,
-	`{"a":{"b":{"c":"d"}},"a":{"b":2}}`, `{"\u0061":1,"b":2}`, `{"a\nb":1}`, `{"\\":1,"\"":2,"":3}`, "{\"\xff\":1,\"\uFFFD\":2}",
+	`{"a":{"b":{"c":"d"}},"a":{"b":2}}`, `{"\u0061":1,"b":2}`, `{"a\nb":1}`, `{"\\":1,"\"":2,"":3}`,
+	"{\"\xff\":1,\"\uFFFD\":2}",
 	`{"é":1,"\u00e9":2}`, `{"😀":1,"\ud83d\ude00":2,"\ud83d":3}`, `{"a":"x } ] , \" : {","b":"\\"}`, `{"a":null}`,
-	`[]`, `[ ]`, `[1,]`, `[,1]`, `[1 2]`, `[1,2`, `[`, `[[[]]]`, `[}`, `{]`, `[1]]`, `{"a":[}`, `"a" "b"`, `[1,"a",null,{"x":[true]}]`,
+	`[]`, `[ ]`, `[1,]`, `[,1]`, `[1 2]`, `[1,2`, `[`, `[[[]]]`, `[}`, `{]`, `[1]]`, `{"a":[}`, `"a" "b"`,
+	`[1,"a",null,{"x":[true]}]`,
 	strings.Repeat("[", 512) + strings.Repeat("]", 512), strings.Repeat("[", 513) + strings.Repeat("]", 513),
 	strings.Repeat(`{"a":`, 512) + "1" + strings.Repeat("}", 512), strings.Repeat("[", 10000),
 	"\ufeff{}", "{}\x00", "[1]\v",
@@ -256,7 +261,8 @@ func compareBounds(t *testing.T, b []byte) {
 			n += more
 		}
 		if n != end || !done || s.Depth() != deepest(b) {
-			t.Fatalf("Scan(%.80q) cut at %d: end %d, %v, depth %d; want %d, true, %d", stream, cut, n, done, s.Depth(), end, deepest(b))
+			t.Fatalf("Scan(%.80q) cut at %d: end %d, %v, depth %d; want %d, true, %d",
+				stream, cut, n, done, s.Depth(), end, deepest(b))
 		}
 	}
 	var s Bounds
@@ -403,7 +409,8 @@ func TestSkipEndsAfterOneValue(t *testing.T) {
 		from int
 		end  int
 	}{
-		{`{"a":1}{"b":2}`, 0, 7}, {`{"a":1}{"b":2}`, 7, 14}, {" \n[1] ", 0, 5}, {`12,3`, 0, 2}, {`01`, 0, 1}, {`"a"x`, 0, 3}, {`nullnull`, 0, 4},
+		{`{"a":1}{"b":2}`, 0, 7}, {`{"a":1}{"b":2}`, 7, 14}, {" \n[1] ", 0, 5}, {`12,3`, 0, 2}, {`01`, 0, 1},
+		{`"a"x`, 0, 3}, {`nullnull`, 0, 4},
 	} {
 		if end, err := Skip([]byte(c.text), c.from); end != c.end || err != nil {
 			t.Errorf("Skip(%q, %d) = %d, %v, want %d", c.text, c.from, end, err, c.end)
@@ -457,10 +464,12 @@ func TestEditsKeepAllOtherBytes(t *testing.T) {
 
 func TestEachStopsEarlyAndReportsBrokenStructure(t *testing.T) {
 	calls := 0
-	if err := EachMember([]byte(`{"a":1,"b":2`), func(string, []byte) bool { calls++; return false }); err != nil || calls != 1 {
+	err := EachMember([]byte(`{"a":1,"b":2`), func(string, []byte) bool { calls++; return false })
+	if err != nil || calls != 1 {
 		t.Errorf("EachMember stopped: %d calls, %v", calls, err)
 	}
-	if err := EachElement([]byte(`[1,2`), func(int, []byte) bool { calls++; return false }); err != nil || calls != 2 {
+	err = EachElement([]byte(`[1,2`), func(int, []byte) bool { calls++; return false })
+	if err != nil || calls != 2 {
 		t.Errorf("EachElement stopped: %d calls, %v", calls, err)
 	}
 	for _, text := range []string{``, `[]`, `{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1;`, `{"a`, `{1:2}`} {
@@ -482,7 +491,8 @@ func TestBoundsCountsAnyDepth(t *testing.T) {
 		if n, done := s.Scan(bytes.Repeat([]byte("["), 1_000_000)); n != 1_000_000 || done {
 			t.Fatalf("Scan = %d, %v", n, done)
 		}
-		if n, done := s.Scan(append(bytes.Repeat([]byte("]"), 1_000_000), 'x')); n != 1_000_000 || !done || s.Depth() != 1_000_000 {
+		n, done := s.Scan(append(bytes.Repeat([]byte("]"), 1_000_000), 'x'))
+		if n != 1_000_000 || !done || s.Depth() != 1_000_000 {
 			t.Fatalf("Scan = %d, %v, depth %d", n, done, s.Depth())
 		}
 	}
@@ -493,7 +503,8 @@ func TestBoundsCountsAnyDepth(t *testing.T) {
 
 func TestKindOf(t *testing.T) {
 	for text, want := range map[string]Kind{
-		` {`: Object, "\n[": Array, `"`: String, `-1`: Number, `0`: Number, `true`: True, `false`: False, `null`: Null, ``: 0, ` `: 0, `x`: 0, `}`: 0,
+		` {`: Object, "\n[": Array, `"`: String, `-1`: Number, `0`: Number, `true`: True, `false`: False,
+		`null`: Null, ``: 0, ` `: 0, `x`: 0, `}`: 0,
 	} {
 		if got := KindOf([]byte(text)); got != want {
 			t.Errorf("KindOf(%q) = %q, want %q", text, got, want)
@@ -502,7 +513,8 @@ func TestKindOf(t *testing.T) {
 }
 
 func FuzzAppendString(f *testing.F) {
-	for _, s := range []string{"", "a", "\x00\x1f\x7f\"\\/\b\f\n\r\t", "\xff\xfe", "é漢😀\u2028", "\uFFFD", "\xed\xa0\x80", "<&>"} {
+	for _, s := range []string{"", "a", "\x00\x1f\x7f\"\\/\b\f\n\r\t", "\xff\xfe", "é漢😀\u2028", "\uFFFD",
+		"\xed\xa0\x80", "<&>"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -563,7 +575,8 @@ func BenchmarkRecord(b *testing.B) {
 			rec = r
 		}
 	}
-	keys := []string{"eventName", "eventSource", "userIdentity", "awsRegion", "eventTime", "eventID", "recipientAccountId", "errorCode"}
+	keys := []string{"eventName", "eventSource", "userIdentity", "awsRegion", "eventTime",
+		"eventID", "recipientAccountId", "errorCode"}
 	dst := make([][]byte, len(keys))
 	for _, c := range []struct {
 		name string

@@ -101,8 +101,8 @@ func unicodeEscape(s []byte) rune {
 
 const hexDigits = "0123456789abcdef"
 
-// AppendString appends s as a JSON string. Quotes, backslashes and control characters are escaped, invalid UTF-8 becomes
-// U+FFFD, everything else stays as it is: there is no escaping for HTML.
+// AppendString appends s as a JSON string. Quotes, backslashes and control characters are escaped, invalid UTF-8
+// becomes U+FFFD, everything else stays as it is: there is no escaping for HTML.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0

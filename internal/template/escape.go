@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// The escapes below are not reversible and two different values may give the same text: what is not safe becomes "_", so
-// that "a.b" meets "a_b", and on file systems that fold case "A" meets "a". That is on purpose: subjects, paths and
-// headers route and sort events, while each event carries its values unchanged. A value that is too long ends in "-" and
-// 16 hexadecimal digits of the SHA-256 of the whole value, so that long values with one beginning stay apart unless
-// somebody tries about 2^32 of them.
+// The escapes below are not reversible and two different values may give the same text: what is not safe becomes "_",
+// so that "a.b" meets "a_b", and on file systems that fold case "A" meets "a". That is on purpose: subjects, paths
+// and headers route and sort events, while each event carries its values unchanged. A value that is too long ends in
+// "-" and 16 hexadecimal digits of the SHA-256 of the whole value, so that long values with one beginning stay apart
+// unless somebody tries about 2^32 of them.
 
 const (
 	// MaxValue is the length in bytes of a subject token or path segment made of one value.
@@ -44,10 +44,10 @@ func tokenRune(r rune) rune {
 	return printable(r)
 }
 
-// AppendPathSegment appends value as one segment of a file's path, or a part of one. Separators of any system, characters
-// that Windows reserves, space, control characters, whatever Unicode does not count as printable and each byte that is
-// not UTF-8 become "_", as do '.' and '-' at the beginning and '.' at the end. Names of Windows devices get "_" in
-// front. An empty value is "_", one of more than MaxValue bytes is cut with a hash at its end.
+// AppendPathSegment appends value as one segment of a file's path, or a part of one. Separators of any system,
+// characters that Windows reserves, space, control characters, whatever Unicode does not count as printable and each
+// byte that is not UTF-8 become "_", as do '.' and '-' at the beginning and '.' at the end. Names of Windows devices
+// get "_" in front. An empty value is "_", one of more than MaxValue bytes is cut with a hash at its end.
 func AppendPathSegment(dst []byte, value string) []byte {
 	if value == "" {
 		return append(dst, '_')

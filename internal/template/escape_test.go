@@ -13,11 +13,16 @@ const longHash = "0ec9eb33e74510bc"
 
 // hostile are values that try to leave their place.
 var hostile = []string{
-	"", " ", ".", "..", "...", "a.b.>", "*", ">", "$SYS", "$JS.API", "_INBOX.x", "../../x", "/etc/passwd", `..\..\x`, `C:\x`, "a/b", "-rf", ".hidden",
-	"x.", "con", "CON", "nul.txt", "COM1", "lpt9.log", "com10", "a\nb", "a\r\nX-Evil: 1", "\x00", "a\x00b", "\x7f", "\u0085", "\u2028", "\u202e",
-	"\u00a0", "\u3000", "\ufeff", "\ue000", "\xff\xfe", "\xed\xa0\x80", "a\xc3", "é漢😀", "a\tb", strings.Repeat("x", 10<<10), strings.Repeat("../", 4000),
-	strings.Repeat("漢", 43), strings.Repeat("漢", 42), strings.Repeat("漢", 5000), strings.Repeat("x", 127), strings.Repeat("x", 128),
-	strings.Repeat("x", 129), strings.Repeat("\xff", 129), "con." + strings.Repeat("x", 124), strings.Repeat("a.", 64), strings.Repeat("x", 1024),
+	"", " ", ".", "..", "...", "a.b.>", "*", ">", "$SYS", "$JS.API", "_INBOX.x", "../../x", "/etc/passwd", `..\..\x`,
+	`C:\x`, "a/b", "-rf", ".hidden",
+	"x.", "con", "CON", "nul.txt", "COM1", "lpt9.log", "com10", "a\nb", "a\r\nX-Evil: 1", "\x00", "a\x00b", "\x7f",
+	"\u0085", "\u2028", "\u202e",
+	"\u00a0", "\u3000", "\ufeff", "\ue000", "\xff\xfe", "\xed\xa0\x80", "a\xc3", "é漢😀", "a\tb",
+	strings.Repeat("x", 10<<10), strings.Repeat("../", 4000),
+	strings.Repeat("漢", 43), strings.Repeat("漢", 42), strings.Repeat("漢", 5000), strings.Repeat("x", 127),
+	strings.Repeat("x", 128),
+	strings.Repeat("x", 129), strings.Repeat("\xff", 129), "con." + strings.Repeat("x", 124),
+	strings.Repeat("a.", 64), strings.Repeat("x", 1024),
 	strings.Repeat("x", 1025), "root", "123456789012", "admin/jane@example.com",
 }
 
@@ -44,7 +49,8 @@ func TestEscapes(t *testing.T) {
 		{"\u202ex\u00a0\u2028", "_x__", "_x__", "\u202ex\u00a0_"},
 		{strings.Repeat("x", 128), strings.Repeat("x", 128), strings.Repeat("x", 128), strings.Repeat("x", 128)},
 		{
-			strings.Repeat("x", 129), strings.Repeat("x", 111) + "-" + longHash, strings.Repeat("x", 111) + "-" + longHash,
+			strings.Repeat("x", 129), strings.Repeat("x", 111) + "-" + longHash,
+			strings.Repeat("x", 111) + "-" + longHash,
 			strings.Repeat("x", 129),
 		},
 	} {
@@ -90,11 +96,13 @@ func checkEscapes(t *testing.T, value string) {
 	if strings.ContainsAny(token, " .*>") || token[0] == '$' {
 		t.Errorf("%.80q gives the token %q", value, token)
 	}
-	if strings.ContainsAny(segment, `/\<>:"|?* `) || strings.ContainsAny(segment[:1], ".-") || strings.HasSuffix(segment, ".") ||
+	if strings.ContainsAny(segment, `/\<>:"|?* `) || strings.ContainsAny(segment[:1], ".-") ||
+		strings.HasSuffix(segment, ".") ||
 		!filepath.IsLocal(segment) || isDevice(segment) || filepath.Base(segment) != segment {
 		t.Errorf("%.80q gives the segment %q", value, segment)
 	}
-	if strings.ContainsFunc(header, unicode.IsControl) || strings.ContainsAny(header, "\u2028\u2029") || !utf8.ValidString(header) ||
+	if strings.ContainsFunc(header, unicode.IsControl) || strings.ContainsAny(header, "\u2028\u2029") ||
+		!utf8.ValidString(header) ||
 		len(header) > MaxHeader || (header == "") != (value == "") {
 		t.Errorf("%.80q gives the header %q", value, header)
 	}
@@ -107,7 +115,9 @@ func hidden(r rune) bool {
 
 func TestLongValuesWithOneBeginningStayApart(t *testing.T) {
 	a, b := strings.Repeat("漢", 200)+"a", strings.Repeat("漢", 200)+"b"
-	for name, escape := range map[string]func([]byte, string) []byte{"token": AppendToken, "segment": AppendPathSegment} {
+	for name, escape := range map[string]func([]byte, string) []byte{
+		"token": AppendToken, "segment": AppendPathSegment,
+	} {
 		x, y := string(escape(nil, a)), string(escape(nil, b))
 		if x == y || x[:len(x)-17] != strings.Repeat("漢", 37) {
 			t.Errorf("%s: %q and %q", name, x, y)

@@ -29,7 +29,8 @@ func event(raw string, facts pipeline.Facts) *pipeline.Event {
 }
 
 var facts = pipeline.Facts{
-	ID: "832b82d5", Kind: pipeline.KindCloudTrail, Region: "us-east-2", Service: "ssm", Action: "StartSession", Outcome: "success",
+	ID: "832b82d5", Kind: pipeline.KindCloudTrail, Region: "us-east-2", Service: "ssm", Action: "StartSession",
+	Outcome: "success",
 	Time:    time.Date(2024, 2, 29, 23, 30, 0, 0, time.FixedZone("UTC-2", -2*3600)),
 	Account: pipeline.Account{ID: "123456789012", Name: "payments prod"},
 	Actor:   pipeline.Actor{Type: "AssumedRole", Role: "admin", SessionName: "jane", User: ""},
@@ -125,7 +126,8 @@ func TestParseErrors(t *testing.T) {
 		{`{acount}`, []string{`a.yaml:3:8: unknown template field {acount}`}, `did you mean {account}?`},
 		{`x.{Account}`, []string{`a.yaml:3:10: unknown template field {Account}`}, `did you mean {account}?`},
 		{`{ region }`, []string{`a.yaml:3:8: unknown template field { region }`}, `did you mean {region}?`},
-		{`{eventName}`, []string{`a.yaml:3:8: unknown template field {eventName}`}, `a field of the event is written {.eventName}`},
+		{`{eventName}`, []string{`a.yaml:3:8: unknown template field {eventName}`},
+			`a field of the event is written {.eventName}`},
 		{`{a b c d e f}`, []string{`a.yaml:3:8: unknown template field {a b c d e f}`}, `the names are account`},
 		{`{}`, []string{`a.yaml:3:7: empty name`}, `{{`},
 		{`é{  }`, []string{`a.yaml:3:8: empty name`}, ``},
@@ -195,7 +197,8 @@ func TestPartsAndLiteral(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"audit.{account}", "{{}}", "{.a[\"}\"][0]}", "{", "{.a..}", "é{x}", "{.a[\"\\u0041\"]}"} {
+	for _, s := range []string{"audit.{account}", "{{}}", "{.a[\"}\"][0]}", "{", "{.a..}", "é{x}",
+		"{.a[\"\\u0041\"]}"} {
 		f.Add(s, raw)
 	}
 	f.Fuzz(func(t *testing.T, text, doc string) {
@@ -226,7 +229,8 @@ func TestFactsWithoutTimeAllocateNothing(t *testing.T) {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	for _, text := range []string{"audit.{account}.{region}.{service}.{action}", "archive/{account}/{date}/{hour}.ndjson"} {
+	for _, text := range []string{"audit.{account}.{region}.{service}.{action}",
+		"archive/{account}/{date}/{hour}.ndjson"} {
 		b.Run(text, func(b *testing.B) {
 			tmpl, err := Parse(conf.Text{Value: text})
 			if err != nil {

@@ -30,7 +30,8 @@ var start = time.Date(2025, time.March, 3, 6, 0, 0, 0, time.UTC)
 
 // setTime spreads the records of a file over some minutes in no order, as in real files.
 func (r *record) setTime() {
-	r.time = start.Add(time.Duration(r.index) * 180 * time.Millisecond).Add(-time.Duration(r.random.below(300)) * time.Second)
+	early := time.Duration(r.random.below(300)) * time.Second
+	r.time = start.Add(time.Duration(r.index)*180*time.Millisecond - early)
 }
 
 // chooseActor decides who did what e says.

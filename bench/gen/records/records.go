@@ -1,6 +1,6 @@
 // Package records makes CloudTrail records for benchmarks and load tests: made up, but with the services, identities,
-// sizes and share of errors that a busy organisation's trail has. Record i of a seed is the same on every machine and in
-// every order, since it depends on nothing but the two.
+// sizes and share of errors that a busy organisation's trail has. Record i of a seed is the same on every machine and
+// in every order, since it depends on nothing but the two.
 package records
 
 import (
@@ -89,7 +89,8 @@ func (g *Generator) pick(n int) *event {
 	return &g.events[0] // not reached: n is below the sum of all weights
 }
 
-// WriteDocument writes n records beginning with record from as {"Records":[…]} on one line, as CloudTrail delivers them.
+// WriteDocument writes n records beginning with record from as {"Records":[…]} on one line, as CloudTrail delivers
+// them.
 func (g *Generator) WriteDocument(w io.Writer, from, n int64) error {
 	_, err := g.writeDocument(w, from, func(written, _ int64) bool { return written < n })
 	return err

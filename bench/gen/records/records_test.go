@@ -39,11 +39,14 @@ func TestSameSeedSameBytes(t *testing.T) {
 
 // shape is what the test looks at.
 type shape struct {
-	EventID, EventSource, EventName, EventType, EventCategory, ErrorCode, RecipientAccountID string
-	EventTime                                                                                time.Time
-	ReadOnly                                                                                 bool
-	UserIdentity                                                                             *struct{ Type, PrincipalID, ARN string }
-	RequestParameters, ResponseElements                                                      json.RawMessage
+	EventID, EventSource, EventName, EventType, EventCategory string
+
+	ErrorCode, RecipientAccountID string
+	EventTime                     time.Time
+	ReadOnly                      bool
+	UserIdentity                  *struct{ Type string }
+	RequestParameters             json.RawMessage
+	ResponseElements              json.RawMessage
 }
 
 func TestRecordsLookLikeATrail(t *testing.T) {
@@ -60,7 +63,8 @@ func TestRecordsLookLikeATrail(t *testing.T) {
 		if err := dec.Decode(&r); err != nil || dec.InputOffset() != int64(len(line)) {
 			t.Fatalf("record %d is not one JSON value: %v\n%s", i, err, line)
 		}
-		if r.UserIdentity == nil || r.EventTime.IsZero() || r.EventSource == "" || r.EventName == "" || len(r.RecipientAccountID) != 12 ||
+		if r.UserIdentity == nil || r.EventTime.IsZero() || r.EventSource == "" || r.EventName == "" ||
+			len(r.RecipientAccountID) != 12 ||
 			r.RequestParameters == nil || r.ResponseElements == nil || r.EventType == "" || r.EventCategory == "" {
 			t.Fatalf("record %d misses something: %s", i, line)
 		}
@@ -84,11 +88,13 @@ func TestRecordsLookLikeATrail(t *testing.T) {
 	}
 	between(t, "assumed roles", identities["AssumedRole"], n*60/100, n*90/100)
 	for _, kind := range []string{
-		"", "IAMUser", "AWSService", "AWSAccount", "IdentityCenterUser", "WebIdentityUser", "SAMLUser", "Root", "FederatedUser", "Directory", "Unknown",
+		"", "IAMUser", "AWSService", "AWSAccount", "IdentityCenterUser", "WebIdentityUser",
+		"SAMLUser", "Root", "FederatedUser", "Directory", "Unknown",
 	} {
 		between(t, "identities of type "+kind, identities[kind], 1, n/3)
 	}
-	t.Logf("%d bytes, %d read-only, %d failed, %d large, largest %d; %v; %v", len(all), readOnly, failed, large, largest, sources, identities)
+	t.Logf("%d bytes, %d read-only, %d failed, %d large, largest %d; %v; %v",
+		len(all), readOnly, failed, large, largest, sources, identities)
 }
 
 func between(t *testing.T, what string, got, low, high int) {
@@ -152,7 +158,8 @@ func TestDocuments(t *testing.T) {
 		out.Reset()
 		n, err := g.WriteDocumentOfSize(&out, size)
 		var doc struct{ Records []json.RawMessage }
-		if err != nil || json.Unmarshal(out.Bytes(), &doc) != nil || int64(len(doc.Records)) != n || bytes.ContainsRune(out.Bytes(), '\n') {
+		if err != nil || json.Unmarshal(out.Bytes(), &doc) != nil || int64(len(doc.Records)) != n ||
+			bytes.ContainsRune(out.Bytes(), '\n') {
 			t.Errorf("WriteDocumentOfSize(%d) gives %d records: %v", size, n, err)
 		}
 		last := int64(0)

@@ -123,7 +123,8 @@ func fillerOf(name string) func(dst []byte, r *record, n int) []byte {
 		return repeat(`{\"Sid\":\"S%hex:8%\",\"Effect\":\"Allow\",\"Action\":[\"s3:GetObject\",\"s3:ListBucket\"],` +
 			`\"Resource\":[\"arn:aws:s3:::%bucket%\",\"arn:aws:s3:::%bucket%/*\"]}`)
 	case "applications":
-		return repeat(`{"Name":"lib%hex:9%","Version":"%below:9%.%below:20%.%below:9%-%below:9%","Publisher":"Debian Maintainers",` +
+		return repeat(`{"Name":"lib%hex:9%","Version":"%below:9%.%below:20%.%below:9%-%below:9%",` +
+			`"Publisher":"Debian Maintainers",` +
 			`"Architecture":"amd64","ApplicationType":"libs","URL":"https://packages.example.org/lib%hex:9%"}`)
 	case "cidrs":
 		return repeat(`{"cidrIp":"10.%below:256%.%below:256%.0/24","description":"office %below:40%"}`)
@@ -131,7 +132,8 @@ func fillerOf(name string) func(dst []byte, r *record, n int) []byte {
 	return nil
 }
 
-// repeat returns a filler that appends from one to n copies of a text with commas between them, few more often than many.
+// repeat returns a filler that appends from one to n copies of a text with commas between them, few more often than
+// many.
 func repeat(s string) func(dst []byte, r *record, n int) []byte {
 	t := parse(s)
 	return func(dst []byte, r *record, n int) []byte {
