@@ -62,10 +62,11 @@ func failuresOf(d draft, service string) []failure {
 	if d.errorShare == 0 {
 		return nil
 	}
-	code := orElse(d.denied, "AccessDenied")
 	if d.keepsResponse {
-		return []failure{{code, parse("Failed authentication")}}
+		// A failed sign-in has a message, but no code.
+		return []failure{{"", parse("Failed authentication")}}
 	}
+	code := orElse(d.denied, "AccessDenied")
 	return []failure{
 		{code, parse("User: arn:aws:sts::%account%:assumed-role/%role%/%session% is not authorized to " +
 			"perform: " + service + ":" + d.name +
@@ -251,7 +252,7 @@ var drafts = []draft{
 	{event: event{source: "signin.amazonaws.com", name: "ConsoleLogin", kind: "AwsConsoleSignIn", weight: 4,
 		human: 1000, errorShare: 120,
 		keepsResponse: true, shares: signIns},
-		denied: "", response: `{"ConsoleLogin":"Success"}`,
+		response: `{"ConsoleLogin":"Success"}`,
 		additional: `,"additionalEventData":{"LoginTo":"https://console.aws.amazon.com/console/` +
 			`home?region=%region%","MobileVersion":"No",` +
 			`"MFAUsed":"Yes"}`},

@@ -8,9 +8,10 @@ import (
 // record is what the parts of one record have in common.
 type record struct {
 	random
-	work  random // shared by the records of one Session Manager session
-	index int64
-	time  time.Time
+	work   random // shared by the records of one Session Manager session
+	object random // of the S3 object's key, the same in all places of the record
+	index  int64
+	time   time.Time
 
 	account, otherAccount, region int // indexes; otherAccount never equals account
 	bucket, function              int
@@ -37,6 +38,7 @@ func (r *record) setTime() {
 // chooseActor decides who did what e says.
 func (r *record) chooseActor(e *event, seed uint64) {
 	r.otherAccount = (r.account + 1 + r.random.skewed(len(accounts)-1)) % len(accounts)
+	r.object = newRandom(r.random.next(), 0)
 	r.bucket = r.random.skewed(len(buckets))
 	r.function = r.random.skewed(len(functions))
 	r.instance = r.random.skewed(200)
@@ -117,9 +119,10 @@ func (r *record) appendKMSKey(dst []byte) []byte {
 }
 
 func (r *record) appendKey(dst []byte) []byte {
-	dst = append(dst, prefixes[r.random.below(len(prefixes))]...)
+	key := r.object
+	dst = append(dst, prefixes[key.below(len(prefixes))]...)
 	dst = r.time.AppendFormat(dst, "/2006/01/02/15/part-")
-	dst = r.random.appendFrom(dst, hexadecimal, 16)
+	dst = key.appendFrom(dst, hexadecimal, 16)
 	return append(dst, ".snappy.parquet"...)
 }
 

@@ -46,8 +46,10 @@ func (g *Generator) Append(dst []byte, i int64) []byte {
 	dst = append(append(dst, `","awsRegion":"`...), regions[r.region]...)
 	dst = append(r.appendSource(append(dst, `","sourceIPAddress":"`...)), '"')
 	if failure != nil {
-		dst = append(append(dst, `,"errorCode":"`...), failure.code...)
-		dst = append(dst, `","errorMessage":"`...)
+		if failure.code != "" {
+			dst = append(append(append(dst, `,"errorCode":"`...), failure.code...), '"')
+		}
+		dst = append(dst, `,"errorMessage":"`...)
 		dst = append(failure.message.append(dst, &r), '"')
 	}
 	dst = e.parameters.append(append(dst, `,"requestParameters":`...), &r)

@@ -11,7 +11,7 @@ import (
 
 // goldenHash is the SHA-256 of the first 2000 lines of seed 1. It changes when the generator does: figures measured
 // before and after such a change are not comparable.
-const goldenHash = "b8c8685cff9569a8e20b2681979d97676db8f8537c21c1921c4dc5429dd13973"
+const goldenHash = "9ffe7ada070c5a6d862f2dff8bbffaa6576fb873d4a7026b8c306f974e28f7dc"
 
 func lines(t testing.TB, seed uint64, n int64) []byte {
 	t.Helper()
@@ -41,12 +41,12 @@ func TestSameSeedSameBytes(t *testing.T) {
 type shape struct {
 	EventID, EventSource, EventName, EventType, EventCategory string
 
-	ErrorCode, RecipientAccountID string
-	EventTime                     time.Time
-	ReadOnly                      bool
-	UserIdentity                  *struct{ Type string }
-	RequestParameters             json.RawMessage
-	ResponseElements              json.RawMessage
+	ErrorMessage, RecipientAccountID string
+	EventTime                        time.Time
+	ReadOnly                         bool
+	UserIdentity                     *struct{ Type string }
+	RequestParameters                json.RawMessage
+	ResponseElements                 json.RawMessage
 }
 
 func TestRecordsLookLikeATrail(t *testing.T) {
@@ -72,7 +72,7 @@ func TestRecordsLookLikeATrail(t *testing.T) {
 		sources[r.EventSource]++
 		identities[r.UserIdentity.Type]++
 		readOnly += count(r.ReadOnly)
-		failed += count(r.ErrorCode != "")
+		failed += count(r.ErrorMessage != "")
 		large += count(len(line) > 8<<10)
 		largest = max(largest, len(line))
 	}
