@@ -118,7 +118,7 @@ func (l *link) get(ctx context.Context) (*session, error) {
 		if closed {
 			return nil, errClosed
 		}
-		if s != nil {
+		if s != nil && !s.lost() {
 			return s, nil
 		}
 		if err == nil {
@@ -265,6 +265,16 @@ func (s *session) onClosed(err error) {
 	close(s.down)
 	if w != nil {
 		w.failAll(s.reason())
+	}
+}
+
+// lost reports whether the connection has ended.
+func (s *session) lost() bool {
+	select {
+	case <-s.down:
+		return true
+	default:
+		return s.nc.IsClosed()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/trailcast/trailcast/pipeline"
@@ -96,7 +97,8 @@ func (o *Output) lookUpStream(ctx context.Context, s *session) (*jetstream.Strea
 		return nil, context.Cause(ctx)
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, errors.New("there is none: make it, or set create: true")
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),
+		errors.Is(err, nats.ErrNoResponders):
 		return nil, fmt.Errorf("the server or this account has no JetStream: %w", err)
 	}
 	return nil, err
