@@ -27,13 +27,16 @@ type Unmarshaler interface {
 // looks variables up, as os.LookupEnv does. A returned error is *Errors; into is then only partly filled. Nothing in
 // data makes Decode panic.
 func Decode(file string, data []byte, env func(string) (string, bool), into any) error {
-	d := &Decoder{Errors: NewErrors(file, data), env: env}
-	root := d.Errors.parse(data)
-	if root == nil {
-		return d.Errors.Err()
+	return Read(file, data, env, into).Err()
+}
+
+// Read is Decode for those who look for further mistakes: it returns the list of mistakes also when it is empty.
+func Read(file string, data []byte, env func(string) (string, bool), into any) *Errors {
+	d := &Decoder{Errors: newErrors(file, data), env: env}
+	if root := d.parse(data); root != nil {
+		d.Decode(Node{n: resolve(root), file: file, key: pos(file, root)}, into)
 	}
-	d.Decode(Node{n: resolve(root), file: file, key: conf.Pos{File: file, Line: root.Line, Column: root.Column}}, into)
-	return d.Errors.Err()
+	return d.Errors
 }
 
 // Decoder decodes the values of one file and collects its mistakes.
@@ -286,7 +289,7 @@ func (d *Decoder) absent(n Node, v reflect.Value, f *field) {
 		d.report(n.key, n.path, fmt.Sprintf("required key %q is missing", f.name), f.exampleHint())
 	case value.Kind() == reflect.Struct && f.typ != textType:
 		for inner := fieldsOf(f.typ); len(inner) > 0; inner = inner[1:] {
-			quiet := Decoder{Errors: NewErrors("", nil), silent: true}
+			quiet := Decoder{Errors: newErrors("", nil), silent: true}
 			quiet.absent(n, value, &inner[0])
 		}
 	}
@@ -306,7 +309,7 @@ func (d *Decoder) setDefault(v reflect.Value, f *field) {
 			node = document.Content[0]
 		}
 	}
-	quiet := Decoder{Errors: NewErrors("", nil), silent: true}
+	quiet := Decoder{Errors: newErrors("", nil), silent: true}
 	quiet.decode(Node{n: node, path: f.name}, v, f)
 	if err := quiet.Err(); err != nil {
 		d.report(conf.Pos{}, f.name, "internal error: bad default: "+err.Error(), "")

@@ -422,11 +422,8 @@ func TestLateErrors(t *testing.T) {
 	var doc struct {
 		Items []capture `conf:"items"`
 	}
-	if err := Decode("f.yaml", []byte(text), nil, &doc); err != nil {
-		t.Fatal(err)
-	}
+	errs := Read("f.yaml", []byte(text), nil, &doc).Fresh()
 	node = doc.Items[0].node
-	errs := NewErrors("f.yaml", []byte(text))
 	if errs.Err() != nil {
 		t.Fatal("an empty list is an error")
 	}

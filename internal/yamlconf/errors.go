@@ -62,8 +62,10 @@ type Errors struct {
 // span is a part of a line, in columns from 1, that must not print.
 type span struct{ line, column, length int }
 
-// NewErrors returns an empty list for a file, for mistakes that are found after Decode.
-func NewErrors(file string, data []byte) *Errors {
+// Fresh returns an empty list for the same file.
+func (e *Errors) Fresh() *Errors { return &Errors{file: e.file, lines: e.lines, secrets: e.secrets} }
+
+func newErrors(file string, data []byte) *Errors {
 	return &Errors{file: file, lines: splitLines(string(data))}
 }
 
@@ -118,13 +120,6 @@ func (e *Errors) Add(n Node, err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range joined.Unwrap() {
 			e.Add(n, err)
-		}
-		return
-	}
-	var list *Errors
-	if errors.As(err, &list) {
-		for _, m := range list.mistakes {
-			e.add(m)
 		}
 		return
 	}

@@ -28,14 +28,14 @@ func JSONSchema(id, title string, config any) ([]byte, error) {
 }
 
 // ItemSchema describes what Decoder.Item takes: the common keys and exactly one of the components, whose configuration
-// types are given by key.
+// types are given by key, each as a pointer to it. Both are what Decoder.Item gets.
 func ItemSchema(common any, components map[string]any) map[string]any {
-	schema := schemaOf(reflect.TypeOf(common), &field{})
+	schema := structSchema(reflect.TypeOf(common))
 	properties := schema["properties"].(map[string]any)
 	var one []any
 	var alone []any
 	for _, name := range sortedKeys(components) {
-		t := reflect.TypeOf(components[name])
+		t := reflect.TypeOf(components[name]).Elem()
 		properties[name] = schemaOf(t, &field{})
 		if !needsValue(t) {
 			properties[name] = anyOf(properties[name], map[string]any{"type": "null"})
@@ -168,6 +168,6 @@ func yamlValue(s string) any {
 	if yaml.Unmarshal([]byte(s), &document) != nil || len(document.Content) != 1 {
 		return s
 	}
-	d := Decoder{Errors: NewErrors("", nil), silent: true}
+	d := Decoder{Errors: newErrors("", nil), silent: true}
 	return d.any(Node{n: document.Content[0]}, 0)
 }

@@ -42,7 +42,7 @@ func TestTextPositions(t *testing.T) {
 			if err := yaml.Unmarshal([]byte(text), &root); err != nil {
 				t.Fatal(err)
 			}
-			d := &Decoder{Errors: NewErrors("f.yaml", []byte(text))}
+			d := &Decoder{Errors: newErrors("f.yaml", []byte(text))}
 			found := 0
 			var walk func(n *yaml.Node)
 			walk = func(n *yaml.Node) {
