@@ -20,7 +20,7 @@ type Config struct {
 	MaxAge          time.Duration `conf:"max_age" default:"720h" doc:"Of a stream that is created: how long it keeps messages; 0 means for ever."`
 	MaxBytes        conf.Size     `conf:"max_bytes" doc:"Of a stream that is created: its largest size; 0 means the server's limit. A full stream takes no new messages (discard: new) and the output waits." example:"10GiB"`
 	Replicas        int           `conf:"replicas" default:"1" doc:"Of a stream that is created: copies in the cluster, 1 to 5."`
-	DuplicateWindow time.Duration `conf:"duplicate_window" default:"1h" doc:"Of a stream that is created: how long a repeated message is recognised by its Nats-Msg-Id."`
+	DuplicateWindow time.Duration `conf:"duplicate_window" default:"1h" doc:"Of a stream that is created: how long a repeated message is recognised by its Nats-Msg-Id; not longer than max_age."`
 
 	MaxInFlight int           `conf:"max_in_flight" default:"4096" doc:"Messages that may wait for their confirmation at one time (JetStream)."`
 	Timeout     time.Duration `conf:"timeout" default:"10s" doc:"How long to wait for a connection, and for confirmations while none arrives; then the events are tried again."`
@@ -72,9 +72,9 @@ func (c Config) withDefaults(outputName string) Config {
 	}
 	if c.DuplicateWindow == 0 {
 		c.DuplicateWindow = defaultDuplicateWindow
-		if c.MaxAge > 0 {
-			c.DuplicateWindow = min(c.DuplicateWindow, c.MaxAge)
-		}
+	}
+	if c.MaxAge > 0 {
+		c.DuplicateWindow = min(c.DuplicateWindow, c.MaxAge) // a longer one is refused
 	}
 	if c.MaxInFlight == 0 {
 		c.MaxInFlight = defaultMaxInFlight
@@ -97,9 +97,8 @@ func (c *Config) Validate() error {
 	wrong := func(field, format string, args ...any) {
 		errs = append(errs, conf.FieldErrorf(field, format, args...))
 	}
-	if _, err := parseSubject(c.Subject); err != nil {
-		errs = append(errs, err)
-	}
+	_, err := parseSubject(c.Subject)
+	errs = append(errs, under("subject", err)...)
 	errs = append(errs, c.validateURLs()...)
 	errs = append(errs, c.validateStream()...)
 	errs = append(errs, c.validateAuth()...)
@@ -147,12 +146,7 @@ func (c *Config) validateURLs() []error {
 		return errs
 	}
 	if err := c.Embedded.Validate(); err != nil {
-		for _, e := range unjoin(err) {
-			if ce, ok := errors.AsType[*conf.Error](e); ok {
-				e = &conf.Error{Field: "embedded." + ce.Field, Msg: ce.Msg, Hint: ce.Hint}
-			}
-			errs = append(errs, e)
-		}
+		errs = append(errs, under("embedded", err)...)
 	} else if !c.Embedded.Loopback() && c.User == "" && c.Token == "" && c.TokenFile == "" {
 		errs = append(errs, &conf.Error{Field: "embedded.listen",
 			Msg:  "the server would give audit events to everyone who reaches " + c.Embedded.Listen,
@@ -164,9 +158,25 @@ func (c *Config) validateURLs() []error {
 	return errs
 }
 
-func unjoin(err error) []error {
+// under returns the mistakes in err, each said to be about a key or one of the keys below it. Their positions stay.
+func under(key string, err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
+		var errs []error
+		for _, e := range joined.Unwrap() {
+			errs = append(errs, under(key, e)...)
+		}
+		return errs
+	}
+	if ce, ok := errors.AsType[*conf.Error](err); ok {
+		about := *ce
+		about.Field = key
+		if ce.Field != "" && ce.Field != key {
+			about.Field = key + "." + ce.Field
+		}
+		err = &about
+	}
+	if err == nil {
+		return nil
 	}
 	return []error{err}
 }
@@ -194,7 +204,7 @@ func (c *Config) validateStream() []error {
 	if c.DuplicateWindow < 0 || c.DuplicateWindow > 0 && c.DuplicateWindow < 100*time.Millisecond {
 		wrong("duplicate_window", "%v is too short", c.DuplicateWindow)
 	}
-	if c.MaxAge > 0 && c.DuplicateWindow > c.MaxAge {
+	if c.MaxAge > 0 && c.DuplicateWindow > c.MaxAge && c.DuplicateWindow != defaultDuplicateWindow {
 		wrong("duplicate_window", "%v is longer than max_age %v", c.DuplicateWindow, c.MaxAge)
 	}
 	return errs
@@ -212,7 +222,11 @@ func (c *Config) validateAuth() []error {
 		wrong("token_file", "token and token_file exclude each other")
 	}
 	if c.User == "" && (c.Password != "" || c.PasswordFile != "") {
-		wrong("user", "a password is given without user")
+		field := "password"
+		if c.Password == "" {
+			field = "password_file"
+		}
+		wrong(field, "a password is given without user")
 	}
 	var ways []string
 	for _, way := range []struct {

@@ -42,10 +42,10 @@ type Output struct {
 // do not answer are not: Write then fails with a retryable error. An embedded server runs when New returns, unless
 // cfg.Server is one already.
 func New(cfg Config, env pipeline.Env) (*Output, error) {
-	cfg = cfg.withDefaults(env.Name)
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	cfg = cfg.withDefaults(env.Name)
 	o := &Output{
 		cfg:      cfg,
 		idPrefix: idPrefix(env.Name),

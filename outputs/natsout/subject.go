@@ -69,19 +69,12 @@ func checkLiterals(t *template.Template) []error {
 			if pos.Line > 0 {
 				pos.Column += utf8.RuneCountInString(part.Literal[:i])
 			}
-			errs = append(errs, &conf.Error{Pos: pos, Field: fieldUnless(pos),
+			errs = append(errs, &conf.Error{Pos: pos, Field: "subject",
 				Msg: "the subject has " + what, Hint: "a subject to publish to is made of tokens with dots between them"})
 			break
 		}
 	}
 	return errs
-}
-
-func fieldUnless(pos conf.Pos) string {
-	if pos == (conf.Pos{}) {
-		return "subject"
-	}
-	return ""
 }
 
 func subjectRune(r rune) bool {
@@ -108,7 +101,7 @@ func checkShape(t *template.Template, text conf.Text, shape string) []error {
 	pos := text.At(0)
 	var errs []error
 	wrong := func(hint, format string, args ...any) {
-		errs = append(errs, &conf.Error{Pos: pos, Field: fieldUnless(pos), Msg: fmt.Sprintf(format, args...), Hint: hint})
+		errs = append(errs, &conf.Error{Pos: pos, Field: "subject", Msg: fmt.Sprintf(format, args...), Hint: hint})
 	}
 	tokens := strings.Split(shape, ".")
 	for _, token := range tokens {
