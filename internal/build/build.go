@@ -51,7 +51,7 @@ func (c *Config) Check() error {
 	b.filters(c.Filters, "")
 	for i := range c.Outputs {
 		o := &c.Outputs[i]
-		b.condition(o.When)
+		b.condition(o.When, o.node)
 		b.filters(o.Filters, o.Name+"/")
 	}
 	b.undo()
@@ -153,7 +153,7 @@ func (b *builder) filters(items []Filter, prefix string) []pipeline.FilterStage 
 	var stages []pipeline.FilterStage
 	for i := range items {
 		f := &items[i]
-		stage := pipeline.FilterStage{Name: f.Name, OnError: pipeline.ErrorPolicy(f.OnError), When: b.condition(f.When)}
+		stage := pipeline.FilterStage{Name: f.Name, OnError: pipeline.ErrorPolicy(f.OnError), When: b.condition(f.When, f.node)}
 		made, err := filters[f.Component.Type].make(f.Component.Config, b.env("filter", prefix+f.Name, false))
 		if err != nil {
 			b.errs.Add(f.Component.Node, err)
@@ -169,7 +169,7 @@ func (b *builder) filters(items []Filter, prefix string) []pipeline.FilterStage 
 // outputStage makes everything of an output but the output itself.
 func (b *builder) outputStage(o *Output) pipeline.OutputStage {
 	return pipeline.OutputStage{
-		Name: o.Name, When: b.condition(o.When), OnError: pipeline.ErrorPolicy(o.OnError),
+		Name: o.Name, When: b.condition(o.When, o.node), OnError: pipeline.ErrorPolicy(o.OnError),
 		Filters:    b.filters(o.Filters, o.Name+"/"),
 		BestEffort: o.Delivery == bestEffort, BufferBytes: int64(o.Buffer), Ordered: o.Ordered,
 	}
@@ -214,14 +214,14 @@ func (b *builder) input(in *Input) pipeline.InputStage {
 	return pipeline.InputStage{Name: in.Name, Input: made}
 }
 
-// condition compiles a `when`; nil when there is none.
-func (b *builder) condition(text conf.Text) pipeline.Condition {
+// condition compiles the `when` of an item; nil when there is none.
+func (b *builder) condition(text conf.Text, item yamlconf.Node) pipeline.Condition {
 	if text.Value == "" {
 		return nil
 	}
 	c, err := jq.NewCondition(text)
 	if err != nil {
-		b.errs.Add(yamlconf.Node{}, err)
+		b.errs.Add(item.Field("when"), err)
 		return nil
 	}
 	return c

@@ -25,7 +25,10 @@ func (n Node) Pos() conf.Pos { return n.key }
 func (n Node) Path() string { return n.path }
 
 // Locate returns the place of a dotted field of the value, or of the last part of it that is there.
-func (n Node) Locate(field string) conf.Pos {
+func (n Node) Locate(field string) conf.Pos { return n.Field(field).key }
+
+// Field returns a dotted field of the value, or the last part of it that is there.
+func (n Node) Field(field string) Node {
 	for name := range strings.SplitSeq(field, ".") {
 		found := false
 		for key, value := range n.members() {
@@ -38,7 +41,7 @@ func (n Node) Locate(field string) conf.Pos {
 			break
 		}
 	}
-	return n.key
+	return n
 }
 
 // has reports whether the first name of a dotted field is given.
