@@ -1,7 +1,6 @@
 package natsout
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -380,115 +379,6 @@ func TestConfirmationsThatAreNotPermitted(t *testing.T) {
 	wantRetry(t, open(t, c, pipeline.Env{}).Write(deadline(t), outputtest.Events(0, 1)), "inbox_prefix")
 	c.InboxPrefix = "_INBOX_trail"
 	wantDelivery(t, open(t, c, pipeline.Env{}))
-}
-
-// The tenant recipe of docs/nats.md: a user limited to one account's subjects reads these and no others, by
-// subscription and from the stream.
-func TestTenantReadsItsOwnAccountOnly(t *testing.T) {
-	const own, other = "111122223333", "123456789012"
-	s := startServer(t, server.Options{JetStream: true, Users: users(map[string]*server.Permissions{
-		"trailcast": nil,
-		"tenant": {
-			Publish: subjects(
-				"$JS.API.CONSUMER.INFO.AUDIT.tenant-"+own,
-				"$JS.API.CONSUMER.MSG.NEXT.AUDIT.tenant-"+own,
-				"$JS.ACK.AUDIT.tenant-"+own+".>",
-			),
-			Subscribe: subjects("audit."+own+".>", "_INBOX_tenant.>"),
-		},
-	})})
-	c := streamConfig(s.url())
-	c.User, c.Password = "trailcast", "p"
-	o := open(t, c, pipeline.Env{})
-	if err := o.Check(deadline(t)); err != nil {
-		t.Fatal(err)
-	}
-	operator := nats.UserInfo("trailcast", "p")
-	js, err := jetstream.New(dial(t, s.url(), operator))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, account := range []string{own, other} {
-		if _, err := js.CreateConsumer(deadline(t), "AUDIT", jetstream.ConsumerConfig{
-			Durable: "tenant-" + account, FilterSubject: "audit." + account + ".>", AckPolicy: jetstream.AckExplicitPolicy,
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-
-	denied := make(chan error, 10)
-	nc := dial(t, s.url(), nats.UserInfo("tenant", "p"), nats.CustomInboxPrefix("_INBOX_tenant"),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err }))
-	live := make(chan *nats.Msg, 1000)
-	for _, subject := range []string{"audit." + own + ".>", "audit." + other + ".>", "audit.>"} {
-		if _, err := nc.ChanSubscribe(subject, live); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		select {
-		case err := <-denied:
-			if !strings.Contains(err.Error(), "Permissions Violation for Subscription") {
-				t.Errorf("got %v, want a refusal of the subscription", err)
-			}
-		case <-time.After(waitLimit):
-			t.Fatal("subscriptions to foreign subjects are not refused")
-		}
-	}
-
-	if err := o.Write(deadline(t), outputtest.Events(0, 40)); err != nil {
-		t.Fatal(err)
-	}
-	for range 20 {
-		select {
-		case m := <-live:
-			if !strings.HasPrefix(m.Subject, "audit."+own+".") {
-				t.Fatalf("the tenant has received %s", m.Subject)
-			}
-		case <-time.After(waitLimit):
-			t.Fatal("the tenant's own events do not arrive")
-		}
-	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if len(live) > 0 {
-		t.Errorf("the tenant has received %d more messages, the next on %s", len(live), (<-live).Subject)
-	}
-
-	tenant, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mine, err := tenant.Consumer(deadline(t), "AUDIT", "tenant-"+own)
-	if err != nil {
-		t.Fatalf("the tenant's own consumer: %v", err)
-	}
-	batch, err := mine.Fetch(20, jetstream.FetchMaxWait(waitLimit))
-	if err != nil {
-		t.Fatal(err)
-	}
-	count := 0
-	for m := range batch.Messages() {
-		count++
-		if !strings.HasPrefix(m.Subject(), "audit."+own+".") {
-			t.Errorf("the tenant has fetched %s", m.Subject())
-		}
-		if err := m.DoubleAck(deadline(t)); err != nil {
-			t.Error(err)
-		}
-	}
-	if count != 20 {
-		t.Errorf("the tenant has fetched %d messages, want 20 (%v)", count, batch.Error())
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-	defer cancel()
-	if _, err := tenant.Consumer(ctx, "AUDIT", "tenant-"+other); err == nil {
-		t.Error("the tenant can reach another tenant's consumer")
-	}
 }
 
 func TestEmbeddedServerAsksForTheOutputsPassword(t *testing.T) {
