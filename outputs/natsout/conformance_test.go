@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -11,6 +12,9 @@ import (
 	"github.com/trailcast/trailcast/outputs/outputtest"
 	"github.com/trailcast/trailcast/pipeline"
 )
+
+// unavailableAfter is how long a Write waits for a server that is away.
+const unavailableAfter = 2 * time.Second
 
 func oversize() pipeline.Event {
 	raw := `{"eventName":"Large","requestParameters":{"text":"` + strings.Repeat("x", 2<<20) + `"}}`
@@ -25,7 +29,7 @@ func TestConformanceOfJetStream(t *testing.T) {
 				New: func(t *testing.T) outputtest.Subject {
 					s := startServer(t, server.Options{JetStream: true})
 					c := streamConfig(s.url())
-					c.MaxInFlight = window
+					c.MaxInFlight, c.Timeout = window, unavailableAfter
 					return outputtest.Subject{
 						Output:    open(t, c, pipeline.Env{}),
 						Delivered: func(t *testing.T) [][]byte { return payloads(t, s) },
@@ -52,8 +56,10 @@ func TestConformanceOfJetStreamInOrder(t *testing.T) {
 		Oversize: oversize,
 		New: func(t *testing.T) outputtest.Subject {
 			s := startServer(t, server.Options{JetStream: true})
+			c := streamConfig(s.url())
+			c.Timeout = unavailableAfter
 			return outputtest.Subject{
-				Output:    open(t, streamConfig(s.url()), pipeline.Env{Ordered: true}),
+				Output:    open(t, c, pipeline.Env{Ordered: true}),
 				Delivered: func(t *testing.T) [][]byte { return payloads(t, s) },
 				Break:     func(t *testing.T) { s.stop() },
 				Mend:      func(t *testing.T) { s.start(t) },
@@ -67,7 +73,9 @@ func TestConformanceOfCore(t *testing.T) {
 		Oversize: oversize,
 		New: func(t *testing.T) outputtest.Subject {
 			s := startServer(t, server.Options{})
-			o := open(t, config(s.url()), pipeline.Env{})
+			c := config(s.url())
+			c.Timeout = unavailableAfter
+			o := open(t, c, pipeline.Env{})
 			before := [][]byte{}
 			l := listen(t, s.url(), "audit.>")
 			delivered := func(t *testing.T) [][]byte {

@@ -34,6 +34,9 @@ type Output struct {
 
 	server *embedded.Server // in this process; nil: elsewhere
 	owned  bool             // server ends with the output
+
+	unchecked, discards sync.Once // warnings about the stream
+
 	finish sync.Once
 	ended  chan struct{} // closed when the connection and an owned server are gone
 }
@@ -351,17 +354,10 @@ func (o *Output) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.server != nil {
-		o.log.Info("embedded NATS server listens", "url", o.server.ClientURL())
-	}
-	if err := o.flush(ctx, s); err != nil {
+	if err := o.flush(ctx, s); err != nil || o.cfg.Stream == "" {
 		return err
 	}
-	if o.cfg.Stream == "" {
-		return nil
-	}
-	s.stream.forget(ctx)
-	_, err = o.ensureStream(ctx, s)
+	_, err = o.inspectStream(ctx, s)
 	return err
 }
 

@@ -34,21 +34,28 @@ func (o *Output) ensureStream(ctx context.Context, s *session) (limit int, err e
 	if st.checked {
 		return st.limit, nil
 	}
+	if st.limit, err = o.inspectStream(ctx, s); err != nil {
+		return 0, err
+	}
+	st.checked = true
+	return st.limit, nil
+}
+
+// inspectStream is ensureStream without memory.
+func (o *Output) inspectStream(ctx context.Context, s *session) (limit int, err error) {
 	config, err := o.lookUpStream(ctx, s)
 	if errors.Is(err, errNotPermitted) {
 		// Permission to publish is enough: the confirmations name the stream.
-		o.log.Warn("can not check the stream", "stream", o.cfg.Stream, "err", err)
-		st.checked = true
+		o.unchecked.Do(func() { o.log.Warn("can not check the stream", "stream", o.cfg.Stream, "err", err) })
 		return 0, nil
+	}
+	if err == nil {
+		err = o.checkStream(config)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("stream %s: %w", o.cfg.Stream, err)
 	}
-	if err := o.checkStream(config); err != nil {
-		return 0, fmt.Errorf("stream %s: %w", o.cfg.Stream, err)
-	}
-	st.checked, st.limit = true, max(int(config.MaxMsgSize), 0)
-	return st.limit, nil
+	return max(int(config.MaxMsgSize), 0), nil
 }
 
 // forget makes the next Write check the stream again.
@@ -134,7 +141,9 @@ func (o *Output) checkStream(config *jetstream.StreamConfig) error {
 		return errors.New("it is sealed and takes no messages")
 	}
 	if config.Discard != jetstream.DiscardNew && (config.MaxBytes > 0 || config.MaxMsgs > 0) {
-		o.log.Warn("the stream deletes its oldest messages when it is full (discard: old)", "stream", o.cfg.Stream)
+		o.discards.Do(func() {
+			o.log.Warn("the stream deletes its oldest messages when it is full (discard: old)", "stream", o.cfg.Stream)
+		})
 	}
 	return nil
 }
