@@ -1,0 +1,203 @@
+// Package split finds events in what AWS delivers: it recognises envelopes by their content and yields the records in
+// them, streaming, from plain, gzip and zstd input.
+//
+// The envelopes are those of the AWS documentation: CloudTrail log files {"Records":[…]}, SNS notifications, SQS, SNS,
+// Kinesis and Firehose batches as Lambda gets them, EventBridge events, CloudWatch Logs subscription payloads and
+// LookupEvents answers; beside them single records, JSON lines, arrays, Session Manager's streamed JSON and plain session
+// transcripts. A string is taken for a document only where its envelope defines it so, or where the user names the field:
+// what someone typed in a session stays text.
+//
+// Bad bytes never stop the stream. They are reported with offset and reason, and the good records around them come out.
+package split
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/trailcast/trailcast/pipeline"
+)
+
+// Options configure a Splitter. Zero values take the defaults named here.
+type Options struct {
+	Accept          []pipeline.Kind // kinds that may come out; others are reported as broken. Default: all
+	Unwrap          []string        // names of top-level fields that carry a JSON document as a string
+	MaxRecord       int64           // bytes of one record; default 16 MiB
+	MaxDecompressed int64           // bytes of one compressed object when unpacked; default 64 GiB
+	BatchEvents     int             // events given to Feed at once; default 512
+	BatchBytes      int             // bytes given to Feed at once; default 1 MiB
+
+	// Partial says that the input may be cut off where it ends: a value or a compressed stream that ends early is then
+	// an error that wraps io.ErrUnexpectedEOF, to read again later, instead of being reported as broken.
+	Partial bool
+}
+
+const (
+	defaultMaxRecord       = 16 << 20
+	defaultMaxDecompressed = 64 << 30
+	defaultBatchEvents     = 512
+	defaultBatchBytes      = 1 << 20
+
+	maxDepth     = 8        // envelopes inside envelopes
+	maxBrokenRaw = 64 << 10 // bytes of a broken piece that are kept
+)
+
+// Feeder takes what a Splitter finds; *pipeline.Frame is one.
+type Feeder interface {
+	// Feed takes the slice over.
+	Feed(ctx context.Context, events []pipeline.Event) error
+	Broken(ctx context.Context, b pipeline.Broken) error
+}
+
+// Base is where in the object a reader begins.
+type Base struct{ Offset, Index int64 }
+
+// Stats count what a Split found.
+type Stats struct {
+	Events  int64
+	Broken  int64
+	Ignored int64 // messages that mean nothing: CONTROL_MESSAGE, s3:TestEvent, CloudTrail's validation message
+	Bytes   int64 // read, after decompression
+}
+
+// Splitter splits any number of objects. It keeps no state between them and is safe for concurrent use.
+type Splitter struct {
+	options Options
+	accept  map[pipeline.Kind]bool // nil: all
+}
+
+// New returns a Splitter.
+func New(o Options) *Splitter {
+	o.MaxRecord = cmp.Or(o.MaxRecord, defaultMaxRecord)
+	o.MaxDecompressed = cmp.Or(o.MaxDecompressed, defaultMaxDecompressed)
+	o.BatchEvents = cmp.Or(o.BatchEvents, defaultBatchEvents)
+	o.BatchBytes = cmp.Or(o.BatchBytes, defaultBatchBytes)
+	s := &Splitter{options: o}
+	if len(o.Accept) > 0 {
+		s.accept = map[pipeline.Kind]bool{}
+		for _, k := range o.Accept {
+			s.accept[k] = true
+		}
+	}
+	return s
+}
+
+// Split reads r to its end and feeds what it finds. The error is one of reading r or of the Feeder, never of bad data;
+// with Options.Partial it is also io.ErrUnexpectedEOF for input that ends early.
+func (s *Splitter) Split(ctx context.Context, r io.Reader, origin *pipeline.Origin, at Base, to Feeder) (Stats, error) {
+	run := &run{
+		splitter: s, options: s.options, ctx: ctx, to: to,
+		batch: batch{index: at.Index},
+	}
+	err := run.object(r, place{origin: origin, offset: at.Offset})
+	if err == nil {
+		err = run.flush()
+	}
+	return run.stats, err
+}
+
+// run is one Split.
+type run struct {
+	splitter *Splitter
+	options  Options
+	ctx      context.Context
+	to       Feeder
+	batch    batch
+	stats    Stats
+}
+
+// place is where a document stands.
+type place struct {
+	origin *pipeline.Origin
+	offset int64  // of the document in the outermost object
+	fixed  bool   // offset is the envelope's: the document was unwrapped and has no offset of its own
+	seed   string // the transport's identity of the message that holds it
+	depth  int    // envelopes around it
+}
+
+// inside returns the place of what an envelope holds.
+func (p place) inside(via string) place {
+	o := *p.origin
+	o.Via = append(slices.Clip(o.Via), via)
+	p.origin = &o
+	p.depth++
+	return p
+}
+
+// object splits one stream of bytes, compressed or not.
+func (r *run) object(src io.Reader, p place) error {
+	d, err := open(src, r.options.MaxDecompressed)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	st := &stream{run: r, w: newWindow(d), place: p}
+	st.w.base = p.offset
+	return st.split(d)
+}
+
+// batch gathers events for one Feed. Records are allocated in slabs, so that an event costs no allocation of its own.
+type batch struct {
+	events []pipeline.Event
+	slab   []pipeline.Record
+	bytes  int
+	index  int64
+}
+
+const firstSlab = 16
+
+// emit adds an event. raw must be one valid JSON object that nobody writes to any more.
+func (r *run) emit(raw []byte, kind pipeline.Kind, p place) error {
+	if r.splitter.accept != nil && !r.splitter.accept[kind] {
+		index := r.batch.index
+		r.batch.index++
+		return r.broken(pipeline.Broken{Raw: raw, Size: int64(len(raw)), Origin: p.origin, Index: index, Offset: p.offset,
+			Reason: fmt.Sprintf("records of kind %s are not accepted here (option accept)", kind)})
+	}
+	b := &r.batch
+	if len(b.slab) == cap(b.slab) {
+		b.slab = make([]pipeline.Record, 0, min(max(2*cap(b.slab), firstSlab), r.options.BatchEvents))
+	}
+	b.slab = b.slab[:len(b.slab)+1]
+	rec := &b.slab[len(b.slab)-1]
+	rec.Raw, rec.Kind, rec.Origin, rec.Index, rec.Offset, rec.Seed = raw, kind, p.origin, b.index, p.offset, p.seed
+	rec.Reader = reader
+	b.index++
+	b.bytes += len(raw)
+	b.events = append(b.events, pipeline.NewEvent(rec))
+	if len(b.events) >= r.options.BatchEvents || b.bytes >= r.options.BatchBytes {
+		return r.flush()
+	}
+	return nil
+}
+
+func (r *run) flush() error {
+	b := &r.batch
+	if len(b.events) == 0 {
+		return nil
+	}
+	events := b.events
+	b.events, b.bytes = nil, 0
+	b.slab = b.slab[len(b.slab):] // what is left of it serves the next batch
+	r.stats.Events += int64(len(events))
+	return r.to.Feed(r.ctx, events)
+}
+
+func (r *run) broken(b pipeline.Broken) error {
+	b.Raw = b.Raw[:min(len(b.Raw), maxBrokenRaw)]
+	r.stats.Broken++
+	return r.to.Broken(r.ctx, b)
+}
+
+func (r *run) ignore() { r.stats.Ignored++ }
+
+// errCut is input that ends inside a value.
+func errCut(p place, offset int64) error {
+	return fmt.Errorf("%s: the input ends in the middle of a value that begins at byte %d: %w",
+		cmp.Or(p.origin.Object, "input"), offset, io.ErrUnexpectedEOF)
+}
+
+var errTooDeep = errors.New("documents are wrapped in one another too deeply")
