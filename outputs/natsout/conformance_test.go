@@ -22,7 +22,7 @@ func oversize() pipeline.Event {
 }
 
 func TestConformanceOfJetStream(t *testing.T) {
-	for _, window := range []int{1, 7, 4096} {
+	for _, window := range []int{1, 4096} {
 		t.Run(fmt.Sprint("window ", window), func(t *testing.T) {
 			outputtest.Run(t, outputtest.Kit{
 				Oversize: oversize,

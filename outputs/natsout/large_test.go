@@ -289,3 +289,51 @@ func TestTooLargeForTheStream(t *testing.T) {
 		t.Errorf("the second try: got %v, want nil", err)
 	}
 }
+
+// FuzzFit checks that whatever an event is cut to is JSON that fits, and that splitting loses no text.
+func FuzzFit(f *testing.F) {
+	f.Add(`{"sessionId":"s","lines":["`+strings.Repeat("x", 700)+`","b","é\n\ud83d"]}`, 600)
+	f.Add(`{"sessionData":["`+strings.Repeat(`\u0000\"`, 200)+`"],"trailcast":{"v":1},"lines":3}`, 700)
+	f.Add(`{"requestParameters":{"a":"`+strings.Repeat("x", 700)+`"},"responseElements":null,"trailcast":7}`, 300)
+	f.Add(`{"lines":["a"],"lines":["`+strings.Repeat("\U0001F510", 300)+`"]}`, 900)
+	o := &Output{cfg: Config{OnTooLarge: tooLargeTrim}}
+	f.Fuzz(func(t *testing.T, raw string, room int) {
+		if rawjson.Valid([]byte(raw)) != nil || rawjson.KindOf([]byte(raw)) != rawjson.Object || room > 1<<20 {
+			t.Skip("not an event")
+		}
+		ev := sessionLog(raw)
+		parts, err := o.fit(&ev, room)
+		if err != nil {
+			return
+		}
+		var text strings.Builder
+		for i, p := range parts {
+			if len(p.data) > room {
+				t.Errorf("part %d of %d has %d bytes, want at most %d", i+1, len(parts), len(p.data), room)
+			}
+			if err := rawjson.Valid(p.data); err != nil {
+				t.Errorf("part %d of %d: %v", i+1, len(parts), err)
+			}
+			text.WriteString(textOf(p.data))
+		}
+		if want := textOf([]byte(raw)); parts[0].suffix != "" && text.String() != want {
+			t.Errorf("got the text %q, want %q", text.String(), want)
+		}
+	})
+}
+
+// textOf returns all session text of an event.
+func textOf(raw []byte) string {
+	var text strings.Builder
+	for _, key := range []string{"lines", "sessionData"} {
+		if array, ok := rawjson.Get(raw, key); ok && rawjson.KindOf(array) == rawjson.Array {
+			_ = rawjson.EachElement(array, func(_ int, line []byte) bool {
+				s, _ := rawjson.Text(line)
+				text.WriteString(s)
+				return true
+			})
+			return text.String()
+		}
+	}
+	return text.String()
+}
