@@ -129,8 +129,8 @@ func (b *builder) build() (*Agent, error) {
 func (b *builder) settings(a *Agent) pipeline.Settings {
 	return pipeline.Settings{
 		Log: b.log, Filters: a.Filters, Outputs: a.Outputs, Quarantine: a.Quarantine,
-		Workers: b.config.Limits.Workers, MaxEvents: b.config.Limits.MaxEvents, MaxBytes: int64(b.config.Limits.MaxBytes),
-		DrainTimeout: b.config.DrainTimeout,
+		Workers: b.config.Limits.Workers, DrainTimeout: b.config.DrainTimeout,
+		MaxEvents: b.config.Limits.MaxEvents, MaxBytes: int64(b.config.Limits.MaxBytes),
 	}
 }
 
@@ -153,15 +153,16 @@ func (b *builder) filters(items []Filter, prefix string) []pipeline.FilterStage 
 	var stages []pipeline.FilterStage
 	for i := range items {
 		f := &items[i]
-		stage := pipeline.FilterStage{Name: f.Name, OnError: pipeline.ErrorPolicy(f.OnError), When: b.condition(f.When, f.node)}
+		when := b.condition(f.When, f.node)
 		made, err := filters[f.Component.Type].make(f.Component.Config, b.env("filter", prefix+f.Name, false))
 		if err != nil {
 			b.errs.Add(f.Component.Node, err)
 			continue
 		}
 		b.closeLater(made)
-		stage.Filter = made
-		stages = append(stages, stage)
+		stages = append(stages, pipeline.FilterStage{
+			Name: f.Name, Filter: made, When: when, OnError: pipeline.ErrorPolicy(f.OnError),
+		})
 	}
 	return stages
 }

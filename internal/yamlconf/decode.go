@@ -45,6 +45,7 @@ type Decoder struct {
 	env    func(string) (string, bool)
 	silent bool // decoding defaults: nothing can be required
 	nodes  int  // values decoded so far
+	misses int  // keys so far that could not be taken
 }
 
 // maxNodes bounds what aliases can blow a file up to.
@@ -61,8 +62,6 @@ type Item struct {
 
 // Item decodes the common keys of a list item into the struct that common points to and finds its component.
 func (d *Decoder) Item(n Node, common any, components []string) Item {
-	before := d.count()
-	var found []member
 	if n.n.Kind == yaml.ScalarNode && slices.Contains(components, n.n.Value) { // - stdin
 		n.n = &yaml.Node{Kind: yaml.MappingNode, Line: n.n.Line, Column: n.n.Column, Content: []*yaml.Node{
 			n.n, {Kind: yaml.ScalarNode, Tag: "!!null", Line: n.n.Line, Column: n.n.Column},
@@ -72,9 +71,10 @@ func (d *Decoder) Item(n Node, common any, components []string) Item {
 		d.wrongKind(n, "a mapping with one of the keys "+strings.Join(components, ", "))
 		return Item{}
 	}
-	found = d.fill(n, reflect.ValueOf(common).Elem(), components)
+	misses := d.misses
+	found := d.fill(n, reflect.ValueOf(common).Elem(), components)
 	switch {
-	case len(found) == 0 && d.count() == before:
+	case len(found) == 0 && d.misses == misses: // else the unknown key is probably the component
 		d.report(n.key, n.path, "no component is named here", "one of "+strings.Join(components, ", "))
 	case len(found) > 1:
 		for _, extra := range found[1:] {
@@ -230,7 +230,9 @@ func (d *Decoder) members(n Node) []member {
 		at := pos(n.file, key)
 		switch first, twice := seen[key.Value]; {
 		case key.Tag == "!!merge":
-			d.report(at, n.path, "merge keys (<<) are not supported", "repeat the keys, or use an alias for a whole value")
+			d.misses++
+			d.report(at, n.path, "merge keys (<<) are not supported",
+				"repeat the keys, or use an alias for a whole value")
 		case key.Kind != yaml.ScalarNode || key.Style&yaml.TaggedStyle != 0:
 			d.report(at, n.path, "a key must be a plain text, got "+describe(key), "")
 		case twice:
@@ -244,6 +246,7 @@ func (d *Decoder) members(n Node) []member {
 }
 
 func (d *Decoder) unknown(m member, fields fields, extra []string) {
+	d.misses++
 	known := append(fields.names(), extra...)
 	d.report(m.node.key, m.node.path, "unknown key", suggest(m.key, known))
 	if f := fields.named(nearest(m.key, known)); f != nil && f.typ == secretType && m.node.n.Kind == yaml.ScalarNode {
@@ -317,7 +320,7 @@ func (d *Decoder) setDefault(v reflect.Value, f *field) {
 }
 
 // validate calls the struct's Validate method. Where the struct has mistakes already, only what it says about values
-// that are given is kept: the rest may be a consequence.
+// that are given and right so far is kept: the rest may be a consequence.
 func (d *Decoder) validate(n Node, v reflect.Value, before int) {
 	validator, ok := v.Addr().Interface().(interface{ Validate() error })
 	if !ok || d.silent {
@@ -325,12 +328,22 @@ func (d *Decoder) validate(n Node, v reflect.Value, before int) {
 	}
 	broken := d.count() > before
 	for _, err := range flatten(validator.Validate()) {
-		var detail *conf.Error
-		if broken && (!errors.As(err, &detail) || detail.Field == "" || !n.has(detail.Field) || d.mistaken(n, detail.Field)) {
-			continue
+		if !broken || d.stands(n, err) {
+			d.Add(n, err)
 		}
-		d.Add(n, err)
 	}
+}
+
+// stands reports whether an error is about a value that is given and has no other mistake.
+func (d *Decoder) stands(n Node, err error) bool {
+	var detail *conf.Error
+	if !errors.As(err, &detail) {
+		return false
+	}
+	if detail.Field == "" {
+		return detail.Pos != conf.Pos{}
+	}
+	return n.has(detail.Field) && !d.mistaken(n, detail.Field)
 }
 
 // mistaken reports whether a mistake was found in a field already.

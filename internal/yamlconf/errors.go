@@ -181,8 +181,9 @@ func (e *Errors) excerpt(b *strings.Builder, pos conf.Pos) {
 	b.WriteString("^\n")
 }
 
-// secretValue finds what is probably a secret in a line of YAML: the value of a key named so, and the user part of a URL.
-var secretValue = regexp.MustCompile(`(?i)(?:(?:password|passwd|token|secret|seed|nkey)["']?\s*:\s+)([^\s,}#][^,}]*)|://([^/\s@]+)@`)
+// secretValue finds what is probably a secret in a line of YAML: the value of a key named so, and a URL's user part.
+var secretValue = regexp.MustCompile(`(?i)(?:password|passwd|token|secret|seed|nkey)["']?\s*:\s+([^\s,}#][^,}]*)` +
+	`|://([^/\s@]+)@`)
 
 // masked returns the line at pos without its secrets, and the caret's index in it.
 func (e *Errors) masked(pos conf.Pos) (line []rune, caret int) {

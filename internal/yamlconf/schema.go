@@ -75,9 +75,11 @@ func schemaOf(t reflect.Type, f *field) map[string]any {
 	case t == textType:
 		return map[string]any{"type": "string"}
 	case t == durationType:
-		return map[string]any{"type": "string", "pattern": `^-?([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$|^[0-9]+d$|^0$|` + environment}
+		const pattern = `^-?([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$|^[0-9]+d$|^0$|` + environment
+		return map[string]any{"type": []string{"string", "integer"}, "pattern": pattern, "maximum": 0}
 	case t == sizeType:
-		return map[string]any{"type": []string{"integer", "string"}, "pattern": `^[0-9]+ ?([KMGT]i?)?B?$|` + environment}
+		const pattern = `^[0-9]+ ?([KMGT]i?)?B?$|` + environment
+		return map[string]any{"type": []string{"integer", "string"}, "pattern": pattern}
 	case t.Kind() == reflect.Pointer:
 		return schemaOf(t.Elem(), f)
 	case t.Kind() == reflect.Struct:

@@ -87,7 +87,8 @@ func (t *trickle) Read(p []byte) (int, error) {
 // on every longer one has the same error.
 func (e *Errors) syntax(data []byte, read int, cause error) {
 	want := problem(cause)
-	// The search is bounded in bytes parsed; the parser is slow on deep brackets. Where it ends early the place is later than it could be.
+	// The search is bounded in bytes parsed; the parser is slow on deep brackets. Where it ends early the place is later
+	// than it could be.
 	budget := 8 << 20
 	cost := 1 + (bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")))/64
 	same := func(n int) bool {
@@ -132,6 +133,7 @@ func problem(err error) string { return parserLine.ReplaceAllString(err.Error(),
 // explain says a parser's problem in other words.
 func explain(problem string, data []byte, at int) (msg, hint string) {
 	c, _ := utf8.DecodeRune(data[at:])
+	const unclosed = "a bracket that is open here is not closed, or a comma is missing"
 	const quotes = "a text with special characters, such as a jq program, needs 'single quotes' or a | block"
 	switch {
 	case c == '\t' && !strings.Contains(problem, "end of stream"), strings.Contains(problem, "found a tab"):
@@ -143,9 +145,9 @@ func explain(problem string, data []byte, at int) (msg, hint string) {
 	case problem == "found unexpected end of stream":
 		return "the quote that opens here is never closed", ""
 	case strings.HasPrefix(problem, "did not find expected ','") && strings.Contains(lineAt(data, at), "${"):
-		return "a bracket that is open here is not closed, or a comma is missing", `between { } or [ ] write "${NAME}" in quotes`
+		return unclosed, `between { } or [ ] write "${NAME}" in quotes`
 	case strings.HasPrefix(problem, "did not find expected ','"):
-		return "a bracket that is open here is not closed, or a comma is missing", quotes
+		return unclosed, quotes
 	case problem == "did not find expected key":
 		return "unexpected text", "the indentation differs from the lines above, or " + quotes
 	case problem == "did not find expected '-' indicator":
