@@ -128,8 +128,8 @@ func newUserKey(t testing.TB) userKey {
 	return userKey{public, seed, pair}
 }
 
-// credentialsCase is a server in operator mode with one account, and credentials files of two users: one of the account,
-// one of an account that the server does not know.
+// credentialsCase is a server in operator mode with one account, and credentials files of two users: one of the
+// account, one of an account that the server does not know.
 func credentialsCase(t *testing.T, dir string) (test struct {
 	name   string
 	server server.Options

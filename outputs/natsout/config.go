@@ -137,7 +137,8 @@ func (c *Config) validateURLs() []error {
 			// The error would print the URL, which may hold a password.
 			errs = append(errs, conf.FieldErrorf("url", "not a URL (for example nats://127.0.0.1:4222)"))
 		case u.Host == "" || strings.Contains(u.Hostname(), ","):
-			errs = append(errs, conf.FieldErrorf("url", "%q is not like nats://host:4222; several servers are a list", u.Redacted()))
+			errs = append(errs, conf.FieldErrorf("url",
+				"%q is not like nats://host:4222; several servers are a list", u.Redacted()))
 		case u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss":
 			errs = append(errs, conf.FieldErrorf("url", "%q: the scheme is none of nats, tls, ws, wss", u.Redacted()))
 		}

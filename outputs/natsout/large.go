@@ -50,8 +50,8 @@ func trimmable() []string {
 	return []string{"requestParameters", "responseElements", "additionalEventData"}
 }
 
-// trim replaces the largest of the trimmable members by a marker with its size, then the next one, until raw has at most
-// room bytes. It lists them in trailcast.trimmed.
+// trim replaces the largest of the trimmable members by a marker with its size, then the next one, until raw has at
+// most room bytes. It lists them in trailcast.trimmed.
 func trim(raw []byte, room int) ([]byte, error) {
 	keys := trimmable()
 	values := make([][]byte, len(keys))
@@ -92,8 +92,8 @@ func setTrailcast(raw []byte, key string, value []byte) []byte {
 }
 
 // splitText splits session text over several events of at most room bytes: each has all members of raw, a part of the
-// lines, and trailcast.part {"n":…,"of":…}. A line too long for one event goes on in the next. The same raw and room give
-// the same parts. nil: raw has no session text, or what is beside it is too large already.
+// lines, and trailcast.part {"n":…,"of":…}. A line too long for one event goes on in the next. The same raw and room
+// give the same parts. nil: raw has no session text, or what is beside it is too large already.
 func splitText(raw []byte, room int) []part {
 	for _, key := range []string{"lines", "sessionData"} {
 		value, ok := rawjson.Get(raw, key)
@@ -118,8 +118,8 @@ func splitText(raw []byte, room int) []part {
 	return nil
 }
 
-// groupLines cuts an array of strings into arrays whose elements have at most room bytes together with their commas. nil:
-// it is no array of strings, or room is too small for progress.
+// groupLines cuts an array of strings into arrays whose elements have at most room bytes together with their commas.
+// nil: it is no array of strings, or room is too small for progress.
 func groupLines(array []byte, room int) [][]byte {
 	if room < 256 {
 		return nil

@@ -355,8 +355,8 @@ func (s *session) watch(notify func(subject string)) (*watch, func()) {
 	}
 }
 
-// flush waits for a PONG to a PING sent now: the server has then read all that was published on this connection, and has
-// answered what it refuses. All such answers are handled when flush returns nil.
+// flush waits for a PONG to a PING sent now: the server has then read all that was published on this connection, and
+// has answered what it refuses. All such answers are handled when flush returns nil.
 func (s *session) flush(ctx context.Context) error {
 	if err := s.nc.FlushWithContext(ctx); err != nil {
 		if s.nc.IsClosed() {

@@ -110,7 +110,8 @@ func (c *composer) begin(ev *pipeline.Event) {
 	c.headers = c.o.headers(c.headers, ev)
 }
 
-// message returns the message with a payload; suffix tells the ids of an event's parts apart. It is valid until the next call; publishing copies it.
+// message returns the message with a payload; suffix tells the ids of an event's parts apart. It is valid until the
+// next call; publishing copies it.
 func (c *composer) message(data []byte, suffix string) *nats.Msg {
 	clear(c.msg.Header)
 	for i, h := range c.headers {

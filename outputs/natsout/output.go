@@ -184,7 +184,8 @@ func (o *Output) Write(ctx context.Context, events []pipeline.Event) error {
 	return &pipeline.BatchError{Failed: failed}
 }
 
-// writeFunc delivers events: errs[i] becomes what is wrong with events[i]. A returned error says that none is delivered.
+// writeFunc delivers events: errs[i] becomes what is wrong with events[i]. A returned error says that none is
+// delivered.
 type writeFunc func(ctx context.Context, events []pipeline.Event, errs []error) error
 
 // writeInOrder delivers one event after the other; the ones behind an event that is to come again are held back.
@@ -361,8 +362,8 @@ func (o *Output) Check(ctx context.Context) error {
 	return err
 }
 
-// Explain implements pipeline.Explainer. Nothing is sent and no server is asked; Size is what counts toward the server's
-// max_payload.
+// Explain implements pipeline.Explainer. Nothing is sent and no server is asked; Size is what counts toward the
+// server's max_payload.
 func (o *Output) Explain(ev *pipeline.Event) (pipeline.Explanation, error) {
 	headers := o.headers(nil, ev)
 	return pipeline.Explanation{

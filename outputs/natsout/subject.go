@@ -124,8 +124,8 @@ func checkShape(t *template.Template, text conf.Text, shape string) []error {
 	return errs
 }
 
-// wildcards returns the subscription that matches exactly the subjects of a shape, and the one that a stream made for it
-// listens on: the literal tokens before the first field, then ">".
+// wildcards returns the subscription that matches exactly the subjects of a shape, and the one that a stream made for
+// it listens on: the literal tokens before the first field, then ">".
 func wildcards(shape string) (pattern, root string) {
 	tokens := strings.Split(shape, ".")
 	literal := len(tokens)

@@ -92,8 +92,8 @@ func (f *flight) takeOff() {
 	f.mu.Unlock()
 }
 
-// send publishes a message of a flight when there is room in the window. The flight hears of its end; an error says that
-// the connection takes no more messages, or that ctx has ended, and the flight has heard of it too.
+// send publishes a message of a flight when there is room in the window. The flight hears of its end; an error says
+// that the connection takes no more messages, or that ctx has ended, and the flight has heard of it too.
 func (w *window) send(ctx context.Context, s *session, f *flight, index int, msg *nats.Msg) error {
 	var number uint32
 	select {
@@ -247,6 +247,7 @@ func ackError(msg *nats.Msg, stream string) error {
 	case "":
 		return fmt.Errorf("the answer is no confirmation of a stream: %.100q", msg.Data)
 	default:
-		return fmt.Errorf("the stream %s has stored the event, not %s: only one of them may listen on the subject", by, stream)
+		return fmt.Errorf("the stream %s has stored the event, not %s: only one of them may listen on the subject",
+			by, stream)
 	}
 }

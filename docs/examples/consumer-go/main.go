@@ -106,6 +106,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // twice remembers Nats-Msg-Id: it is the same for each repeat and different for every other event.
 func handle(out io.Writer, msg jetstream.Msg) error {
 	oneLine := strings.NewReplacer("\n", " ", "\r", " ")
-	_, err := fmt.Fprintf(out, "%s\t%s\t%s\n", msg.Subject(), msg.Headers().Get("Nats-Msg-Id"), oneLine.Replace(string(msg.Data())))
+	event := oneLine.Replace(string(msg.Data()))
+	_, err := fmt.Fprintf(out, "%s\t%s\t%s\n", msg.Subject(), msg.Headers().Get("Nats-Msg-Id"), event)
 	return err
 }
