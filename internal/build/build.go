@@ -28,15 +28,15 @@ type Options struct {
 
 	// Offline takes no lock, starts no engine and no embedded NATS server (an output that has one connects to the
 	// address that it would listen on), and has no quarantine: for looking at a configuration that an agent may be
-	// running. Inputs are left out.
+	// running. Nothing is to be written to the outputs.
 	Offline bool
 }
 
 // Agent is a configuration come to life. Run or Close ends it.
 type Agent struct {
 	Config     *Config
-	Engine     *pipeline.Engine // nil when Offline
-	Inputs     []pipeline.InputStage
+	Engine     *pipeline.Engine      // nil when Offline
+	Inputs     []pipeline.InputStage // none with NoInputs
 	Filters    []pipeline.FilterStage
 	Outputs    []pipeline.OutputStage
 	Quarantine *quarantine.Store // nil when Offline
@@ -105,7 +105,7 @@ func (b *builder) build() (*Agent, error) {
 	for i := range c.Outputs {
 		a.Outputs[i].Output = b.output(&c.Outputs[i])
 	}
-	if !b.options.Offline && !b.options.NoInputs {
+	if !b.options.NoInputs {
 		for i := range c.Inputs {
 			a.Inputs = append(a.Inputs, b.input(&c.Inputs[i]))
 		}

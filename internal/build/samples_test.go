@@ -177,7 +177,7 @@ func runQuickstart(t *testing.T, b *bench) {
 	if bus := delivered(t, s, "bus"); bus == 0 || bus != s.Routed || bus != delivered(t, s, "archive") {
 		t.Errorf("bus %d, archive %d, routed %d", bus, delivered(t, s, "archive"), s.Routed)
 	}
-	lines := b.lines(t, "archive/218007301253")
+	lines := b.lines(t, "archive/123837392027")
 	if len(lines) == 0 || !strings.Contains(lines[0], `"trailcast":{"v":1`) {
 		t.Errorf("%d lines in the archive of an account of the samples", len(lines))
 	}
