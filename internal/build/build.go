@@ -44,8 +44,8 @@ type Agent struct {
 	closers []func() error // what the engine does not own, in the order of opening
 }
 
-// Check makes the filters and conditions of a configuration, and so finds the mistakes that Load can not see: jq
-// programs that do not compile, files that can not be read. The error is a *yamlconf.Errors.
+// Check makes the filters and conditions of a configuration, and so finds the mistakes that Load can not see: files that
+// can not be read. It opens no connection. The error is a *yamlconf.Errors.
 func (c *Config) Check() error {
 	b := newBuilder(c, Options{})
 	b.filters(c.Filters, "")

@@ -2,11 +2,14 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
+	"github.com/trailcast/trailcast/filters/jq"
 	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/internal/yamlconf"
 	"github.com/trailcast/trailcast/outputs/quarantine"
@@ -86,6 +89,9 @@ type Filter struct {
 	node      yamlconf.Node
 }
 
+// Validate implements the check of package conf.
+func (f *Filter) Validate() error { return checkCondition(f.When) }
+
 // Output is an item of outputs.
 type Output struct {
 	Name     string    `conf:"name" doc:"Name in logs, metrics and quarantine, and part of the ids by which destinations recognise repeats. Default: the component's key."`
@@ -102,11 +108,27 @@ type Output struct {
 
 // Validate implements the check of package conf.
 func (o *Output) Validate() error {
+	var buffer error
 	if o.Buffer != 0 && o.Delivery != bestEffort {
-		return &conf.Error{Field: "best_effort_buffer", Msg: "has no effect with delivery: required",
+		buffer = &conf.Error{Field: "best_effort_buffer", Msg: "has no effect with delivery: required",
 			Hint: "set delivery: best_effort or remove it"}
 	}
-	return nil
+	return errors.Join(checkCondition(o.When), buffer)
+}
+
+// checkCondition compiles a `when`, so that its mistakes show together with all others.
+func checkCondition(when conf.Text) error {
+	switch {
+	case when.Pos.Line == 0:
+		return nil // not given
+	case strings.TrimSpace(when.Value) == "":
+		return conf.FieldErrorf("when", "must not be empty")
+	}
+	_, err := jq.NewCondition(when)
+	if detail, ok := errors.AsType[*conf.Error](err); ok {
+		return &conf.Error{Pos: detail.Pos, Field: "when", Msg: detail.Msg, Hint: detail.Hint}
+	}
+	return err
 }
 
 const bestEffort = "best_effort"
@@ -141,7 +163,7 @@ func component[I any](d *yamlconf.Decoder, item yamlconf.Item, table map[string]
 
 // Load reads a configuration. file is the name that mistakes are shown with; env looks environment variables up, as
 // os.LookupEnv does. A returned error is a *yamlconf.Errors with all mistakes that show without making the components;
-// Check finds the others.
+// Check finds those in files that it names.
 func Load(file string, data []byte, env func(string) (string, bool)) (*Config, error) {
 	c := &Config{}
 	c.errs = yamlconf.Read(file, data, env, c)

@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,49 +133,75 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// TestLateMistakes are those that show only when components are made.
-func TestLateMistakes(t *testing.T) {
-	c, err := load(anyInput + `
+func TestMistakesInPrograms(t *testing.T) {
+	_, err := load(anyInput + `
 filters:
   - jq: .a | select(
   - jq: |
       .a
       | .b ||| .c
-  - name: names
-    enrich: {accounts: /does/not/exist.csv}
+    when: ''
+  - jq: {program: .a, timout: 1s}
+    when: .b | }
 outputs:
   - stdout: {}
     when: .x ==
     filters: [{jq: '."é" | }'}]
 `)
+	checkPlaces(t, err, map[string]string{
+		"4:21":  "filters[0].jq: jq: ",
+		"7:13":  "filters[1].jq: jq: ",
+		"8:5":   "filters[1].when: must not be empty",
+		"9:23":  "filters[2].jq.timout: unknown key",
+		"10:16": "filters[2].when: jq: ",
+		"13:16": "outputs[0].when: jq: ",
+		"14:28": "outputs[0].filters[0].jq: jq: ",
+	})
+}
+
+// TestMistakesInFiles are those that only Check finds.
+func TestMistakesInFiles(t *testing.T) {
+	c, err := load(anyInput + `
+filters:
+  - enrich: {accounts: /does/not/exist.csv}
+outputs:
+  - stdout: {}
+    filters:
+      - enrich:
+          geoip: /does/not/exist.mmdb
+`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c.Check()
+	want := map[string]string{
+		"4:14": "filters[0].enrich.accounts: ",
+		"9:11": "outputs[0].filters[0].enrich.geoip: ",
+	}
+	checkPlaces(t, c.Check(), want)
+	checkPlaces(t, c.Check(), want) // the second time as the first
+	_, err = Build(c, Options{})
+	checkPlaces(t, err, want)
+}
+
+// checkPlaces compares the mistakes of agent.yaml by line:column and the beginning of what is said.
+func checkPlaces(t *testing.T, err error, want map[string]string) {
+	t.Helper()
 	errs, ok := errors.AsType[*yamlconf.Errors](err)
 	if !ok {
 		t.Fatalf("error is %T %v", err, err)
 	}
-	for _, place := range []string{"4:21:", "7:1", "9:14:", "12:16: outputs[0].when:", "13:28:"} {
-		found := false
-		for _, m := range errs.All() {
-			found = found || strings.HasPrefix(m.String(), "agent.yaml:"+place)
-		}
-		if !found {
-			t.Errorf("nothing at %s", place)
-		}
+	if len(errs.All()) != len(want) {
+		t.Errorf("%d mistakes, want %d", len(errs.All()), len(want))
 	}
-	if len(errs.All()) != 5 {
-		t.Errorf("%d mistakes", len(errs.All()))
+	for place, says := range want {
+		if !slices.ContainsFunc(errs.All(), func(m yamlconf.Mistake) bool {
+			return strings.HasPrefix(m.String(), "agent.yaml:"+place+": "+says)
+		}) {
+			t.Errorf("nothing like %s: %s", place, says)
+		}
 	}
 	if t.Failed() {
-		var b strings.Builder
-		_ = errs.Format(&b)
-		t.Log("\n" + b.String())
-	}
-	again := c.Check()
-	if again == nil || again.Error() != err.Error() {
-		t.Errorf("a second check says %v", again)
+		t.Log(formatted(err))
 	}
 }
 

@@ -127,11 +127,11 @@ func (e *Errors) Add(n Node, err error) {
 	var detail *conf.Error
 	if errors.As(err, &detail) {
 		m.Msg, m.Hint = detail.Msg, detail.Hint
-		switch {
-		case detail.Pos != (conf.Pos{}):
-			m.Pos = detail.Pos
-		case detail.Field != "":
+		if detail.Field != "" {
 			m.Pos, m.Path = n.Locate(detail.Field), join(n.path, detail.Field)
+		}
+		if detail.Pos != (conf.Pos{}) {
+			m.Pos = detail.Pos
 		}
 	}
 	e.add(m)
