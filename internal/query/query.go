@@ -1,0 +1,434 @@
+package query
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"github.com/itchyny/gojq"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/trailcast/trailcast/filters/jq"
+	"github.com/trailcast/trailcast/formats/split"
+	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/pipeline"
+)
+
+// Exit codes, as jq has them.
+const (
+	ExitOK       = 0
+	ExitFalse    = 1 // with -e: the last result is false or null
+	ExitUsage    = 2
+	ExitCompile  = 3
+	ExitNoResult = 4 // with -e
+	ExitError    = 5 // a record failed, a file could not be read, or a piece of input was no record
+)
+
+// Run runs a query and returns its exit code. What fails is said on stderr, and the query goes on with the next record.
+func Run(ctx context.Context, o *Options, stdin io.Reader, stdout, stderr io.Writer) int {
+	q := &query{
+		options: o, stderr: stderr, stdin: stdin,
+		out:     bufio.NewWriterSize(stdout, 64<<10),
+		printer: newPrinter(o, isTerminal(stdout)),
+		batches: make(chan batch, 4),
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	q.ctx, q.cancel = ctx, cancel
+
+	name := cmp.Or(o.ProgramFrom, "program")
+	text := conf.Text{Value: o.Program, Pos: conf.Pos{File: name, Line: 1, Column: 1}}
+	var err error
+	q.program, err = jq.Compile(text, jq.Options{Vars: o.Vars, Modules: o.Modules, Timeout: -1, Allow: &jq.Runtime{
+		Inputs: q, Environ: os.Environ, Debug: q.debug,
+		InputFilename: func() any {
+			if q.file == "" {
+				return nil
+			}
+			return q.file
+		},
+	}})
+	if err != nil {
+		fmt.Fprintf(stderr, "trailcast: %v\n", err)
+		return ExitCompile
+	}
+
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer close(q.batches)
+		q.read(ctx, isTerminal(stderr) && !isTerminal(stdout))
+	})
+	switch {
+	case o.NullInput, o.Slurp, q.program.OneByOne():
+		q.oneByOne()
+	default:
+		q.parallel()
+	}
+	cancel()
+	for range q.batches { // let the reader end
+	}
+	reading.Wait()
+	if err := q.out.Flush(); err != nil {
+		if !errors.Is(err, syscall.EPIPE) {
+			fmt.Fprintf(stderr, "trailcast: write: %v\n", err)
+		}
+		return ExitError
+	}
+	return q.exitCode()
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+type query struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	options *Options
+	program *jq.Program
+	printer *printer
+	stdin   io.Reader
+	out     *bufio.Writer
+	stderr  io.Writer
+	stderrM sync.Mutex
+
+	batches chan batch
+	pending []pipeline.Event // of the batch that is read one by one
+	file    string           // of the record that is being worked on
+
+	failed bool // something went wrong; guarded by stderrM
+	exit   int  // set by halt
+	halted bool
+	last   any // the last result
+	any    bool
+}
+
+// batch is what the splitter gave at once.
+type batch struct {
+	file   string
+	events []pipeline.Event
+}
+
+func (q *query) exitCode() int {
+	switch {
+	case q.halted:
+		return q.exit
+	case q.failed:
+		return ExitError
+	case q.options.ExitStatus && !q.any:
+		return ExitNoResult
+	case q.options.ExitStatus && (q.last == nil || q.last == false):
+		return ExitFalse
+	}
+	return ExitOK
+}
+
+// fail says what went wrong.
+func (q *query) fail(format string, args ...any) {
+	q.stderrM.Lock()
+	defer q.stderrM.Unlock()
+	q.failed = true
+	fmt.Fprintln(q.stderr, printable("trailcast: "+fmt.Sprintf(format, args...)))
+}
+
+// printable keeps control characters of event data off the terminal.
+func printable(s string) string {
+	return string((&printer{terminal: true}).plain(nil, s))
+}
+
+func (q *query) debug(v any, label string) {
+	text := sorting.Append(nil, v, nil)
+	q.stderrM.Lock()
+	defer q.stderrM.Unlock()
+	if label == "debug" {
+		text = append(append([]byte(`["DEBUG:",`), text...), "]\n"...)
+	}
+	_, _ = q.stderr.Write(text)
+}
+
+// parallel runs the program on several batches at once and prints the results in their order.
+func (q *query) parallel() {
+	type job struct {
+		batch
+		out  []byte
+		last any
+		any  bool
+		done chan struct{}
+	}
+	work, ordered := make(chan *job), make(chan *job, 2*runtime.GOMAXPROCS(0))
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for j := range work {
+				for i := range j.events {
+					r := q.run(&j.events[i], j.file, &j.out)
+					if r.any {
+						j.any, j.last = true, r.last
+					}
+				}
+				close(j.done)
+			}
+		})
+	}
+	workers.Go(func() {
+		defer close(ordered)
+		defer close(work)
+		for b := range q.batches {
+			j := &job{batch: b, done: make(chan struct{})}
+			select {
+			case work <- j:
+				ordered <- j
+			case <-q.ctx.Done():
+				return
+			}
+		}
+	})
+	for j := range ordered {
+		<-j.done
+		if j.any {
+			q.any, q.last = true, j.last
+		}
+		if !q.write(j.out) {
+			break
+		}
+	}
+	for range ordered { // after a failed write: let the workers end
+	}
+	workers.Wait()
+}
+
+// write prints; false when nobody reads any more.
+func (q *query) write(b []byte) bool {
+	if _, err := q.out.Write(b); err != nil {
+		q.cancel() // the reader of the pipe went away: no more of it is wanted
+		return false
+	}
+	return true
+}
+
+// results are what a run told of its results.
+type results struct {
+	any  bool
+	last any
+}
+
+// run runs the program on one event and appends what it prints to out.
+func (q *query) run(ev *pipeline.Event, file string, out *[]byte) (r results) {
+	var enc *jq.Encoder
+	err := q.program.Run(q.ctx, ev, func(input, result any) error {
+		if enc == nil {
+			enc = jq.NewEncoder(ev.Raw, input)
+		}
+		*out = q.printer.append(*out, result, enc, q.program.Order())
+		r.any, r.last = true, result
+		return nil
+	})
+	q.report(err, fmt.Sprintf(" (at %s, record %d)", file, ev.Record.Index))
+	return r
+}
+
+// report says what a run failed with; halt ends the query.
+func (q *query) report(err error, where string) {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	if halt, ok := errors.AsType[*gojq.HaltError](err); ok {
+		q.halted, q.exit = true, halt.ExitCode()
+		if v := halt.Value(); v != nil && q.exit != 0 {
+			if s, ok := v.(string); ok {
+				fmt.Fprint(q.stderr, printable(s))
+			} else {
+				fmt.Fprintln(q.stderr, string(sorting.Append(nil, v, nil)))
+			}
+		}
+		return
+	}
+	q.fail("error%s: %v", where, err)
+}
+
+// oneByOne runs the program where the order of runs matters: once with null or an array, or on one record after the
+// other, with the rest left to input and inputs.
+func (q *query) oneByOne() {
+	switch {
+	case q.options.NullInput:
+		q.runValue(nil)
+	case q.options.Slurp:
+		all := []any{}
+		for {
+			v, ok := q.Next()
+			if !ok {
+				break
+			}
+			if err, bad := v.(error); bad {
+				q.report(err, "")
+				continue
+			}
+			all = append(all, v)
+		}
+		q.runValue(all)
+	default:
+		for !q.halted {
+			ev := q.nextEvent()
+			if ev == nil {
+				return
+			}
+			var out []byte
+			if r := q.run(ev, q.file, &out); r.any {
+				q.any, q.last = true, r.last
+			}
+			if !q.write(out) {
+				return
+			}
+		}
+	}
+}
+
+func (q *query) runValue(input any) {
+	err := q.program.RunValue(q.ctx, input, nil, func(result any) error {
+		q.any, q.last = true, result
+		if !q.write(q.printer.append(nil, result, sorting, q.program.Order())) {
+			return context.Canceled
+		}
+		return nil
+	})
+	q.report(err, "")
+}
+
+// Next implements gojq.Iter for input and inputs.
+func (q *query) Next() (any, bool) {
+	ev := q.nextEvent()
+	if ev == nil {
+		return nil, false
+	}
+	v, err := ev.Decoded(jq.Decode)
+	if err != nil {
+		return err, true
+	}
+	return v, true
+}
+
+func (q *query) nextEvent() *pipeline.Event {
+	for len(q.pending) == 0 {
+		b, ok := <-q.batches
+		if !ok {
+			return nil
+		}
+		q.pending, q.file = b.events, b.file
+	}
+	ev := &q.pending[0]
+	q.pending = q.pending[1:]
+	return ev
+}
+
+// read splits all files, in order.
+func (q *query) read(ctx context.Context, showProgress bool) {
+	splitter := split.New(split.Options{Unwrap: q.options.Unwrap})
+	files, total := q.expand()
+	var bar *progressbar.ProgressBar
+	if showProgress && total > progressFrom {
+		bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(q.stderr), progressbar.OptionShowBytes(true),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription("reading"), progressbar.OptionThrottle(progressEvery))
+		defer bar.Finish()
+	}
+	for _, name := range files {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := q.readFile(ctx, splitter, name, bar); err != nil && !errors.Is(err, context.Canceled) {
+			q.fail("%v", err)
+		}
+	}
+}
+
+const (
+	progressFrom  = 8 << 20 // bytes; less is read before a bar can be seen
+	progressEvery = 100_000_000
+)
+
+func (q *query) readFile(ctx context.Context, splitter *split.Splitter, name string, bar *progressbar.ProgressBar) error {
+	r, display := q.stdin, "stdin"
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		r, display = f, name
+	}
+	if bar != nil {
+		r = io.TeeReader(r, bar)
+	}
+	_, err := splitter.Split(ctx, r, &pipeline.Origin{Input: "query", Object: display}, split.Base{}, &feeder{q, display})
+	if err != nil {
+		return fmt.Errorf("read %s: %w", display, err)
+	}
+	return nil
+}
+
+// expand returns the files of the command line, those below directories included, and their size.
+func (q *query) expand() (files []string, total int64) {
+	if len(q.options.Files) == 0 {
+		return []string{"-"}, 0
+	}
+	for _, name := range q.options.Files {
+		if name == "-" {
+			files = append(files, name)
+			continue
+		}
+		err := filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if d.IsDir() {
+				return nil
+			}
+			if info, err := d.Info(); err == nil {
+				total += info.Size()
+			}
+			files = append(files, path)
+			return nil
+		})
+		if err != nil {
+			q.fail("%v", err)
+		}
+	}
+	return files, total
+}
+
+// feeder takes what the splitter finds in a file.
+type feeder struct {
+	query *query
+	file  string
+}
+
+func (f *feeder) Feed(ctx context.Context, events []pipeline.Event) error {
+	select {
+	case f.query.batches <- batch{f.file, events}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *feeder) Broken(_ context.Context, b pipeline.Broken) error {
+	raw := bytes.TrimSpace(b.Raw)
+	const show = 60
+	text := string(raw[:min(len(raw), show)])
+	if len(raw) > show {
+		text += "…"
+	}
+	f.query.fail("%s: byte %d: %s: %q", f.file, b.Offset, b.Reason, text)
+	return nil
+}
