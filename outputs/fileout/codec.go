@@ -26,7 +26,7 @@ type codec interface {
 	close()
 }
 
-var errForeign = errors.New("the file was not written by this output")
+var errForeign = errors.New("the file that is there was not written by this output: move it away")
 
 func newCodec(name string, level, concurrency int) (codec, error) {
 	switch name {
@@ -194,7 +194,7 @@ func checkMagic(r io.ReaderAt, size int64, magic []byte) error {
 	if _, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if !bytes.HasPrefix(magic, head) && len(bytes.Trim(head, "\x00")) > 0 {
+	if !bytes.HasPrefix(magic, bytes.TrimRight(head, "\x00")) {
 		return errForeign
 	}
 	return nil

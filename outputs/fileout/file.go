@@ -216,8 +216,6 @@ func (v *volume) settle(f *file, onDisk int64) error {
 	}
 	end, missingEnd, err := v.o.codec.whole(f.h, onDisk)
 	switch {
-	case errors.Is(err, errForeign):
-		return fmt.Errorf("%s: %w: move it away", v.full(v.workingName(f)), err)
 	case err != nil:
 		return err
 	case end < onDisk:

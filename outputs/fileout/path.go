@@ -148,7 +148,8 @@ func splitExtension(name string) (stem, ext string) {
 // digits make no extension: in trail.2026.ndjson only .ndjson is one.
 const digits = "0123456789"
 
-// finishedName is the k-th name to try for a finished file: its own, then with the time, then with a number too.
+// finishedName is the k-th name to try for a finished file: its own, then with the time, then with a number too, and
+// with a finer time where very many files are finished in one second.
 func finishedName(name string, at time.Time, k int) string {
 	if k == 0 {
 		return name
@@ -156,6 +157,9 @@ func finishedName(name string, at time.Time, k int) string {
 	dir, base := path.Split(name)
 	stem, ext := splitExtension(base)
 	stamp := at.UTC().Format("20060102T150405Z")
+	if k > 9 {
+		stamp = at.UTC().Format("20060102T150405.000000Z")
+	}
 	if k == 1 {
 		return fmt.Sprintf("%s%s.%s%s", dir, stem, stamp, ext)
 	}
