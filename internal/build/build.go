@@ -10,18 +10,23 @@ import (
 	"time"
 
 	"github.com/trailcast/trailcast/filters/jq"
+	"github.com/trailcast/trailcast/inputs/stdin"
 	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/internal/statedir"
 	"github.com/trailcast/trailcast/internal/yamlconf"
 	"github.com/trailcast/trailcast/outputs/natsout"
 	"github.com/trailcast/trailcast/outputs/natsout/embedded"
 	"github.com/trailcast/trailcast/outputs/quarantine"
+	"github.com/trailcast/trailcast/outputs/stdout"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
 // Options say how much of a configuration is built.
 type Options struct {
 	Log *slog.Logger // nil: nothing is logged
+
+	Stdin  io.Reader // of stdin inputs; nil: the process's
+	Stdout io.Writer // of stdout outputs; nil: the process's
 
 	// NoInputs leaves out the inputs: events come in by Agent.Engine.Open or Deliver.
 	NoInputs bool
@@ -178,8 +183,15 @@ func (b *builder) outputStage(o *Output) pipeline.OutputStage {
 
 func (b *builder) output(o *Output) pipeline.Output {
 	config := o.Component.Config
-	if b.options.Offline {
-		config = withoutServer(config)
+	switch c := config.(type) {
+	case *natsout.Config:
+		if b.options.Offline && c.Embedded != nil {
+			config = withoutServer(*c)
+		}
+	case *stdout.Config:
+		copied := *c
+		copied.Writer = b.options.Stdout
+		config = &copied
 	}
 	made, err := outputs[o.Component.Type].make(config, b.env("output", o.Name, o.Ordered))
 	if err != nil {
@@ -195,18 +207,20 @@ func (b *builder) output(o *Output) pipeline.Output {
 }
 
 // withoutServer points an output with an embedded NATS server to where that server listens.
-func withoutServer(config any) any {
-	c, ok := config.(*natsout.Config)
-	if !ok || c.Embedded == nil {
-		return config
-	}
-	copied := *c
-	copied.Embedded, copied.URL = nil, []string{"nats://" + cmp.Or(c.Embedded.Listen, embedded.DefaultListen)}
-	return &copied
+func withoutServer(c natsout.Config) *natsout.Config {
+	c.URL = []string{"nats://" + cmp.Or(c.Embedded.Listen, embedded.DefaultListen)}
+	c.Embedded = nil
+	return &c
 }
 
 func (b *builder) input(in *Input) pipeline.InputStage {
-	made, err := inputs[in.Component.Type].make(in.Component.Config, b.env("input", in.Name, false))
+	config := in.Component.Config
+	if c, ok := config.(*stdin.Config); ok && b.options.Stdin != nil {
+		copied := *c
+		copied.Reader = b.options.Stdin
+		config = &copied
+	}
+	made, err := inputs[in.Component.Type].make(config, b.env("input", in.Name, false))
 	if err != nil {
 		b.errs.Add(in.Component.Node, err)
 		return pipeline.InputStage{}

@@ -89,6 +89,27 @@ outputs:
 	}
 }
 
+func TestStreams(t *testing.T) {
+	c, err := load("state_dir: " + t.TempDir() + "\n" + anyInput + "filters: [{jq: 'select(.n > 1)'}]\n" + anyOutput)
+	if err != nil {
+		t.Fatal(formatted(err))
+	}
+	var out strings.Builder
+	agent, err := Build(c, Options{Stdin: strings.NewReader("{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":"), Stdout: &out})
+	if err != nil {
+		t.Fatal(formatted(err))
+	}
+	if err := agent.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != "{\"n\":2}\n{\"n\":3}\n" {
+		t.Errorf("output %q", out.String())
+	}
+	if s := agent.Stats(); s.In != 4 || s.Filtered != 1 || s.Quarantined != 1 || s.Routed != 2 {
+		t.Errorf("%+v", s.Counts)
+	}
+}
+
 // TestFailedBuildLeavesNothing holds that an error late in Build gives back what was opened: the state directory's lock,
 // the first output's server, goroutines (see TestMain).
 func TestFailedBuildLeavesNothing(t *testing.T) {

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -135,6 +136,9 @@ func TestTags(t *testing.T) {
 			if enum, def := f.Tag.Get("enum"), f.Tag.Get("default"); enum != "" && def != "" && !strings.Contains(","+enum+",", ","+def+",") {
 				t.Errorf("%s: the default %q is none of %s", at, def, enum)
 			}
+			if example := f.Tag.Get("example"); example != "" && name != "" {
+				decodes(t, at, typ, name, example)
+			}
 			check(at, f.Type)
 		}
 	}
@@ -143,6 +147,21 @@ func TestTags(t *testing.T) {
 		err := yamlconf.Decode("f", []byte("{}"), os.LookupEnv, config)
 		if err != nil && strings.Contains(err.Error(), "internal error") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// decodes holds that the example of a field can be written as it stands.
+func decodes(t *testing.T, at string, typ reflect.Type, name, example string) {
+	t.Helper()
+	err := yamlconf.Decode("f", []byte(name+": "+example+"\n"), os.LookupEnv, reflect.New(typ).Interface())
+	errs, ok := errors.AsType[*yamlconf.Errors](err)
+	if !ok {
+		return
+	}
+	for _, m := range errs.All() {
+		if m.Pos.Column > 1 || strings.HasPrefix(m.Msg, "expected") { // else it is about what is missing beside it
+			t.Errorf("%s: the example %s: %s", at, example, m)
 		}
 	}
 }
