@@ -195,6 +195,7 @@ type QuarantineEntry struct {
 	Index     int64
 	Offset    int64
 	Key       string // transport key; "" for broken pieces
+	Seed      string // the transport's identity of the record
 	Component string // who rejected it: the input's, filter's or output's name
 	Reason    string
 	Time      time.Time

@@ -230,7 +230,7 @@ func (e *Engine) reject(f *Frame, ev *Event, component string, cause error) (sto
 	r := ev.Record
 	err := e.keepAside(e.work, f, QuarantineEntry{
 		Raw: r.Raw, Origin: r.Origin, Index: r.Index, Offset: r.Offset,
-		Key: ev.Key(), Component: component, Reason: cause.Error(),
+		Key: ev.Key(), Seed: r.Seed, Component: component, Reason: cause.Error(),
 	})
 	if err != nil {
 		f.settleAs(Retry, err)

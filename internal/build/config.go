@@ -241,3 +241,6 @@ func (c *Config) quarantine() quarantine.Config {
 	}
 	return q
 }
+
+// QuarantineDir is the directory of the quarantine.
+func (c *Config) QuarantineDir() string { return c.quarantine().Path }

@@ -3,9 +3,9 @@ package observe
 import (
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 
+	"github.com/trailcast/trailcast/internal/terminal"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -21,25 +21,15 @@ func PrintAccount(w io.Writer, s pipeline.Stats) {
 		fmt.Fprintf(t, "  output\tin\tmade\tfiltered\tdelivered\tquarantined\tdropped\tnot confirmed\n")
 		for _, o := range s.Outputs {
 			fmt.Fprintf(t, "  %s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n",
-				printable(o.Name), o.In, o.Made, o.Filtered, o.Delivered, o.Quarantined, o.Dropped, o.GaveUp)
+				terminal.Line(o.Name), o.In, o.Made, o.Filtered, o.Delivered, o.Quarantined, o.Dropped, o.GaveUp)
 		}
 		flush(t)
 	}
 	for _, o := range s.Outputs {
 		if o.Err != nil {
-			fmt.Fprintf(w, "\n  output %s was failing: %s\n", printable(o.Name), printable(o.Err.Error()))
+			fmt.Fprintf(w, "\n  output %s was failing: %s\n", terminal.Line(o.Name), terminal.Line(o.Err.Error()))
 		}
 	}
 }
 
 func flush(t *tabwriter.Writer) { _ = t.Flush() } // to a terminal or file: a failure shows in the next write
-
-// printable keeps control characters, C1 ones included, off the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '�'
-		}
-		return r
-	}, s)
-}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/trailcast/trailcast/filters/jq"
 	"github.com/trailcast/trailcast/internal/rawjson"
+	"github.com/trailcast/trailcast/internal/terminal"
 )
 
 func valueEnd(b []byte) (int, error) { return rawjson.Skip(b, 0) }
@@ -74,25 +75,13 @@ func (p *printer) plain(dst []byte, s string) []byte {
 		return append(dst, s...)
 	}
 	for _, r := range s {
-		if hostile(r) {
+		if terminal.Hostile(r) {
 			dst = fmt.Appendf(dst, `\u%04x`, r)
 		} else {
 			dst = utf8.AppendRune(dst, r)
 		}
 	}
 	return dst
-}
-
-// hostile are the characters that make a terminal do something: control characters but newline and tab, and those that
-// turn the direction of writing.
-func hostile(r rune) bool {
-	switch {
-	case r == '\n' || r == '\t':
-		return false
-	case r < ' ' || r >= 0x7f && r < 0xa0, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e || r == 0x200f:
-		return true
-	}
-	return false
 }
 
 // Colours of jq 1.7: null, booleans, numbers, strings, punctuation of arrays and objects, keys.
@@ -212,7 +201,7 @@ func (p *printer) text(dst, quoted []byte) []byte {
 		case p.ascii && r > 0xffff:
 			r -= 0x10000
 			dst = fmt.Appendf(dst, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-		case p.ascii && r > 0x7e || p.terminal && hostile(r):
+		case p.ascii && r > 0x7e || p.terminal && terminal.Hostile(r):
 			dst = fmt.Appendf(dst, `\u%04x`, r)
 		default:
 			dst = append(dst, quoted[:n]...)

@@ -73,6 +73,7 @@ type Entry struct {
 	Offset    int64     `json:"offset"`
 	Size      int64     `json:"size"` // of the raw bytes; larger than what is kept where those were cut
 	Key       string    `json:"key,omitempty"`
+	Seed      string    `json:"seed,omitempty"`       // the transport's identity of the record
 	Raw       string    `json:"raw,omitempty"`        // the bytes, where they are UTF-8
 	RawBase64 string    `json:"raw_base64,omitempty"` // the bytes otherwise
 }
@@ -202,7 +203,7 @@ func (s *Store) Put(ctx context.Context, q pipeline.QuarantineEntry) error {
 func entryOf(q pipeline.QuarantineEntry) Entry {
 	e := Entry{
 		Version: version, Time: q.Time, Component: q.Component, Reason: q.Reason, Index: q.Index, Offset: q.Offset,
-		Size: max(q.Size, int64(len(q.Raw))), Key: q.Key,
+		Size: max(q.Size, int64(len(q.Raw))), Key: q.Key, Seed: q.Seed,
 	}
 	if o := q.Origin; o != nil {
 		e.Input, e.Object, e.Identity, e.Via = o.Input, o.Object, o.Identity, o.Via

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/trailcast/trailcast/internal/rawjson"
+	"github.com/trailcast/trailcast/internal/terminal"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -98,7 +99,7 @@ func (o *Output) appendLine(dst, raw []byte) []byte {
 	}
 	for len(raw) > 0 {
 		r, n := utf8.DecodeRune(raw)
-		if r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+		if terminal.Hostile(r) {
 			dst = fmt.Appendf(dst, `\u%04x`, r)
 		} else {
 			dst = append(dst, raw[:n]...)

@@ -1,0 +1,80 @@
+// Package replay sends quarantined entries through a pipeline again.
+package replay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/trailcast/trailcast/formats/record"
+	"github.com/trailcast/trailcast/formats/split"
+	"github.com/trailcast/trailcast/internal/build"
+	"github.com/trailcast/trailcast/outputs/quarantine"
+	"github.com/trailcast/trailcast/pipeline"
+)
+
+// Result counts what became of the entries.
+type Result struct{ Delivered, Rejected, Retry, Cut int }
+
+// Run replays the entries that take chooses, and closes the agent. An entry leaves the quarantine when it was delivered,
+// or rejected again, which made a new entry. One whose bytes were too many to be kept whole stays.
+func Run(ctx context.Context, agent *build.Agent, dir string, take func(*quarantine.Entry) bool, timeout time.Duration) (Result, error) {
+	var result Result
+	var entries []quarantine.Entry // those that are there now: rejected ones come back as new entries
+	err := quarantine.Each(dir, func(e quarantine.Entry) bool {
+		if take(&e) {
+			entries = append(entries, e)
+		}
+		return true
+	})
+	var done []string
+	for i := range entries {
+		if err != nil || ctx.Err() != nil {
+			break
+		}
+		e := &entries[i]
+		if e.Cut() {
+			result.Cut++
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, timeout)
+		switch agent.Engine.Deliver(limited, feeder(e)).Outcome {
+		case pipeline.Delivered:
+			result.Delivered++
+			done = append(done, e.ID)
+		case pipeline.Rejected:
+			result.Rejected++
+			done = append(done, e.ID)
+		default:
+			result.Retry++
+		}
+		cancel()
+	}
+	if len(done) > 0 {
+		err = errors.Join(err, quarantine.Remove(dir, done))
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	if closeErr := agent.Close(closing); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("close: %w", closeErr))
+	}
+	return result, err
+}
+
+// feeder feeds an entry: an event as the record that it was, with its place, so that it keeps its key; a broken piece as
+// input to be split anew.
+func feeder(e *quarantine.Entry) func(context.Context, *pipeline.Frame) error {
+	return func(ctx context.Context, f *pipeline.Frame) error {
+		if e.Key == "" {
+			_, err := split.New(split.Options{}).Split(ctx, bytes.NewReader(e.Bytes()), e.Origin(),
+				split.Base{Offset: e.Offset, Index: max(e.Index, 0)}, f)
+			return err
+		}
+		raw := e.Bytes()
+		return f.Feed(ctx, []pipeline.Event{pipeline.NewEvent(&pipeline.Record{
+			Raw: raw, Kind: record.KindOf(raw), Origin: e.Origin(), Index: e.Index, Offset: e.Offset, Seed: e.Seed, Reader: record.Reader{},
+		})})
+	}
+}
