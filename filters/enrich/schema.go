@@ -114,7 +114,10 @@ func table() []member {
 			text("tag", "Fluent Bit tag."),
 			text("owner", "The account that the envelope names as its owner, where it is another than the record's: "+
 				"look at such events with care.")),
-		list("trimmed", "Members of the event that an output with too_large: trim replaced by a marker."),
+		list("trimmed", "Members of the event that an output with on_too_large: trim replaced by a marker."),
+		object("part", "Session text that was too large for one message and was sent in several.",
+			integer("n", "Which part, from 1."),
+			integer("of", "How many parts there are.")),
 	}
 }
 
