@@ -23,17 +23,18 @@ type layer struct {
 	stdOnly bool // nothing from outside the standard library and this module
 }
 
-var leaves = []string{"pipeline", "internal/conf", "internal/rawjson", "internal/template", "internal/durable"}
+var leaves = []string{"pipeline", "internal/conf", "internal/rawjson", "internal/template", "internal/durable", "internal/terminal"}
 
 var layers = []layer{
 	{"pipeline", nil, true},
 	{"internal/conf", nil, true},
 	{"internal/rawjson", nil, true},
 	{"internal/durable", nil, false},
+	{"internal/terminal", nil, true},
 	{"internal/template", []string{"pipeline", "internal/conf", "internal/rawjson"}, true},
 	{"internal/statedir", []string{"internal/durable"}, false},
 	{"internal/yamlconf", []string{"internal/conf"}, false},
-	{"internal/observe", []string{"pipeline"}, false},
+	{"internal/observe", []string{"pipeline", "internal/terminal"}, false},
 	{"formats", []string{"pipeline", "internal/rawjson", "formats"}, false},
 	{"filters", append([]string{"formats", "internal/statedir", "."}, leaves...), false},
 	{"inputs", append([]string{"formats", "internal/statedir", "."}, leaves...), false},
