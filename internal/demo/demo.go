@@ -83,7 +83,7 @@ func Run(ctx context.Context, o Options) (pipeline.Stats, error) {
 	fmt.Fprintf(o.Out, `
 One line of the samples is broken on purpose. Go on from here:
   trailcast quarantine list -c %[1]s
-  trailcast query -r 'select(.trailcast.outcome == "denied") | .trailcast.actor.user' %[2]s
+  trailcast query -r 'select(.trailcast.session) | .trailcast | [.time, .actor.user, .action, .session.target] | @tsv' %[2]s
   trailcast explain -c %[1]s %[3]s
 `, config, filepath.Join(dir, "out", "archive", "*", "*.gz"), filepath.Join(dir, "in", "cloudtrail", "start-session-01.json"))
 	return stats, nil
