@@ -151,7 +151,8 @@ type decoded struct {
 	err   error
 }
 
-// Decoded returns what decode made of Raw, calling it at most once for all copies of the event. Every caller in a
+// Decoded returns what decode made of Raw, calling it at most once for all copies of the event while filters run (what
+// waits for an output is not kept decoded). Every caller in a
 // program passes the same function. The value is shared between goroutines and read-only.
 func (e *Event) Decoded(decode func(raw []byte) (any, error)) (any, error) {
 	d := e.decoded

@@ -64,7 +64,8 @@ type tally struct{ made, filtered, quarantined int64 }
 
 func (w *router) route(b *batch) {
 	e := w.engine
-	events, t := w.chain(e.filters, b, b.events)
+	taken := b.events
+	events, t := w.chain(e.filters, b, taken)
 	b.events = nil
 	counts := Counts{Made: t.made, Filtered: t.filtered, Quarantined: t.quarantined}
 	w.pick(b, events, &counts)
@@ -85,6 +86,7 @@ func (w *router) route(b *batch) {
 			segments = append(segments, &segment{output: o, batch: b, events: slices.Clone(picked)})
 		}
 	}
+	dropDecoded(taken, segments)
 	b.frame.count(counts)
 	e.stats.add(counts)
 	for _, s := range segments {
@@ -98,6 +100,19 @@ func (w *router) route(b *batch) {
 	w.forget()
 	e.leftUpstream()
 	e.settleBatch(b, 1)
+}
+
+// dropDecoded lets go of what filters decoded. Records lie in slabs, so an event that waits for an output would otherwise
+// keep the decoded values of all its neighbours, which take many times the memory of the bytes.
+func dropDecoded(taken []Event, segments []*segment) {
+	for i := range taken {
+		taken[i].Record.decoded = decoded{}
+	}
+	for _, s := range segments {
+		for i := range s.events {
+			s.events[i].decoded = nil
+		}
+	}
 }
 
 // forget drops the references that the scratch space holds, so that it pins no buffer while the worker is idle.
