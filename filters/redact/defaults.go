@@ -35,8 +35,8 @@ func defaultRules() []rule {
 	}{
 		{privateKeyRule, `(?s)-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?P<secret>.*?)(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|$)`, []string{"private key"}},
 		{"aws-secret", `(?i)aws_?(?:secret_?access_?key|session_?token|security_?token)["']?\s*[=:]\s*["']?(?P<secret>[A-Za-z0-9/+=_-]{16,})`, []string{"secret", "token"}},
-		{"assignment", `(?i)\b[a-z0-9_.-]*(?:password|passwd|passphrase|secret|token|api_?key|private_?key|credential)s?["']?\s?(?:=|:=)\s?(?P<secret>"[^"]{3,}"|'[^']{3,}'|[^\s"'&;|<>(){}$]{4,})`, []string{"passw", "passphrase", "secret", "token", "key", "credential"}},
-		{"json-member", `(?i)"[a-z0-9_.-]*(?:password|passwd|passphrase|secret|secretaccesskey|sessiontoken|api_?key|private_?key|access_?token|refresh_?token)"\s*:\s*"(?P<secret>[^"\\]{3,})"`, []string{"passw", "passphrase", "secret", "token", "key"}},
+		{"assignment", `(?i)\b[a-z0-9_.-]*(?:password|passwd|passphrase|secret|token|api_?key|private_?key|credential)s?["']?\s?(?:=|:=)\s?(?P<secret>"[^"]{3,}"|'[^']{3,}'|[^\s"'&;|<>(){}$]{4,})`, []string{"password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "privatekey", "private_key", "credential"}},
+		{"json-member", `(?i)"[a-z0-9_.-]*(?:password|passwd|passphrase|secret|secretaccesskey|sessiontoken|api_?key|private_?key|access_?token|refresh_?token)"\s*:\s*"(?P<secret>[^"\\]{3,})"`, []string{"password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "privatekey", "private_key"}},
 		{"option", `(?i)(?:^|\s)--?(?:password|passwd|pass|token|secret|api-key|apikey|access-token|auth-token|secret-key|secret-access-key|master-user-password|secret-string|client-secret|private-key)(?:\s+|=)(?P<secret>"[^"]+"|'[^']+'|[^\s"'-][^\s"']{2,})`, []string{"-pass", "-token", "-secret", "-api", "-access", "-auth", "-master", "-client", "-private"}},
 		{"mysql", `(?i)\b(?:mysql|mysqldump|mysqladmin|mariadb|mysqlimport)\b[^\n|;&]*?\s-p(?P<secret>"[^"]+"|'[^']+'|[^\s"'-][^\s"']*)`, []string{"mysql", "mariadb"}},
 		{"sshpass", `\bsshpass\s+-p\s*(?P<secret>"[^"]+"|'[^']+'|[^\s"']+)`, []string{"sshpass"}},
@@ -54,7 +54,11 @@ func defaultRules() []rule {
 	rules := make([]rule, len(list))
 	for i, r := range list {
 		re := regexp.MustCompile(r.re)
-		rules[i] = rule{name: r.name, re: re, secret: max(re.SubexpIndex("secret"), 0), hints: r.hints}
+		var hints [][]byte
+		for _, h := range r.hints {
+			hints = append(hints, []byte(h))
+		}
+		rules[i] = rule{name: r.name, re: re, secret: max(re.SubexpIndex("secret"), 0), hints: hints}
 	}
 	return rules
 }

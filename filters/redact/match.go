@@ -69,19 +69,39 @@ func newKeySet(names []string) *keySet {
 }
 
 func (s *keySet) has(key string) bool {
-	if len(s.wildcards) == 0 && len(key) > s.longest {
+	if len(key) <= min(s.longest, maxPlainKey) {
+		var buf [maxPlainKey]byte
+		if s.exact[string(appendLower(buf[:0], key))] {
+			return true
+		}
+	} else if len(key) <= s.longest && s.exact[strings.ToLower(key)] {
+		return true
+	}
+	if len(s.wildcards) == 0 {
 		return false
 	}
 	lower := strings.ToLower(key)
-	if s.exact[lower] {
-		return true
-	}
 	for _, w := range s.wildcards {
 		if matches(w, lower) {
 			return true
 		}
 	}
 	return false
+}
+
+// maxPlainKey is the length of keys that are looked up without allocating.
+const maxPlainKey = 64
+
+// appendLower appends s with ASCII letters in lower case.
+func appendLower[T string | []byte](dst []byte, s T) []byte {
+	for i := range len(s) {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
 }
 
 // matches reports whether a name is what a pattern with * says.

@@ -3,11 +3,13 @@
 package redact
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/internal/rawjson"
@@ -43,6 +45,7 @@ type Filter struct {
 	paths       [][]string
 	rules       []rule
 	replacement string
+	lower       sync.Pool // *[]byte, scratch space
 }
 
 // rule is a compiled pattern.
@@ -50,7 +53,7 @@ type rule struct {
 	name   string
 	re     *regexp.Regexp
 	secret int      // number of the group; 0 is the whole match
-	hints  []string // lower-case texts of which one must stand in the text for the expression to be tried; nil: always
+	hints  [][]byte // lower-case texts of which one must stand in the text for the expression to be tried; nil: always
 }
 
 // New returns a filter.
@@ -58,7 +61,7 @@ func New(cfg Config, _ pipeline.Env) (*Filter, error) { return cfg.compile() }
 
 func (c *Config) compile() (*Filter, error) {
 	var errs []error
-	f := &Filter{replacement: c.Replacement}
+	f := &Filter{replacement: c.Replacement, lower: sync.Pool{New: func() any { return new([]byte) }}}
 	if f.replacement == "" {
 		f.replacement = defaultReplacement
 	}
@@ -93,6 +96,7 @@ func (c *Config) compile() (*Filter, error) {
 // Apply implements pipeline.Filter.
 func (f *Filter) Apply(_ context.Context, dst []pipeline.Event, ev pipeline.Event) ([]pipeline.Event, error) {
 	e := editor{filter: f, raw: ev.Raw}
+	e.rules = f.candidates(ev.Raw, e.space[:0])
 	if err := e.object(ev.Raw, 0, f.paths); err != nil {
 		return dst, fmt.Errorf("redact: %w", err)
 	}
@@ -108,6 +112,29 @@ type editor struct {
 	raw    []byte
 	out    []byte // nil while nothing was replaced
 	copied int    // bytes of raw that are in out
+
+	rules []*rule // those that may match somewhere in the event
+	space [24]*rule
+}
+
+// candidates returns the rules of which a hint stands anywhere in the event. Where a character may be written with an
+// escape, all of them are.
+func (f *Filter) candidates(raw []byte, dst []*rule) []*rule {
+	if len(f.rules) == 0 {
+		return nil
+	}
+	buf := f.lower.Get().(*[]byte)
+	lower := appendLower((*buf)[:0], raw)
+	escaped := bytes.Contains(lower, []byte(`\u`))
+	for i := range f.rules {
+		r := &f.rules[i]
+		if escaped || r.hints == nil || containsAny(lower, r.hints) {
+			dst = append(dst, r)
+		}
+	}
+	*buf = lower
+	f.lower.Put(buf)
+	return dst
 }
 
 // replace puts text in place of a value of raw.
@@ -163,7 +190,7 @@ func (e *editor) array(key string, raw []byte, depth int, paths [][]string) {
 
 // line is one element of an array of texts, as the lines of a session are: a private key may span several.
 func (e *editor) line(key string, value []byte, block bool) (stillBlock bool) {
-	if len(e.filter.rules) == 0 || !block && !mentions(value, privateKeyBegin) {
+	if len(e.rules) == 0 || !block && !mentions(value, privateKeyBegin) {
 		e.text(key, value)
 		return false
 	}
@@ -208,11 +235,11 @@ func (e *editor) text(key string, value []byte) {
 		}
 		return
 	}
-	if len(f.rules) == 0 || len(value) < shortestSecret {
+	if len(e.rules) == 0 || len(value) < shortestSecret {
 		return
 	}
 	s, _ := rawjson.Text(value)
-	if redacted := f.redactText(s); redacted != s {
+	if redacted := e.redactText(s); redacted != s {
 		e.replace(trim(value), redacted)
 	}
 }
@@ -223,28 +250,28 @@ func hidden(s string) bool {
 }
 
 // redactText applies the patterns.
-func (f *Filter) redactText(s string) string {
-	lower := ""
-	for i := range f.rules {
-		r := &f.rules[i]
-		if r.hints != nil {
-			if lower == "" {
-				lower = strings.ToLower(s)
-			}
-			if !containsAny(lower, r.hints) {
-				continue
-			}
+func (e *editor) redactText(s string) string {
+	f := e.filter
+	buf := f.lower.Get().(*[]byte)
+	defer f.lower.Put(buf)
+	lower := appendLower((*buf)[:0], s)
+	*buf = lower
+	for _, r := range e.rules {
+		if r.hints != nil && !containsAny(lower, r.hints) {
+			continue
 		}
 		if next := r.apply(s, f.replacement); next != s {
-			s, lower = next, ""
+			s = next
+			lower = appendLower(lower[:0], s)
+			*buf = lower
 		}
 	}
 	return s
 }
 
-func containsAny(s string, parts []string) bool {
+func containsAny(b []byte, parts [][]byte) bool {
 	for _, p := range parts {
-		if strings.Contains(s, p) {
+		if bytes.Contains(b, p) {
 			return true
 		}
 	}
