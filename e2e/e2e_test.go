@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -92,10 +91,6 @@ func run(t *testing.T, timeout time.Duration, args ...string) (stdout, stderr st
 		t.Fatalf("trailcast %s: %v\n%s", strings.Join(args, " "), err, errs.String())
 	}
 	return out.String(), errs.String(), 0
-}
-
-func maxRSS(state *os.ProcessState) int64 {
-	return state.SysUsage().(*syscall.Rusage).Maxrss * 1024
 }
 
 func write(t *testing.T, path, text string) string {

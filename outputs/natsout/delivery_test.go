@@ -128,7 +128,7 @@ func TestHostileValuesStayInTheirPlace(t *testing.T) {
 			if err := o.Write(deadline(t), events); err != nil {
 				t.Fatal(err)
 			}
-			if got := len(exact.messages(t)); got != len(events) {
+			if got := len(exact.await(t, len(events))); got != len(events) {
 				t.Errorf("%d of %d messages have the subject's shape", got, len(events))
 			}
 			ids := map[string]bool{}

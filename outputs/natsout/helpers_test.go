@@ -211,6 +211,17 @@ func (l *listener) messages(t testing.TB) []*nats.Msg {
 	return append([]*nats.Msg(nil), l.msgs...)
 }
 
+// await returns what has arrived once there are n messages. A server may confirm a message to its publisher a moment
+// before it has handed it to the last of its subscribers.
+func (l *listener) await(t testing.TB, n int) []*nats.Msg {
+	t.Helper()
+	for end := time.Now().Add(waitLimit); ; {
+		if all := l.messages(t); len(all) >= n || time.Now().After(end) {
+			return all
+		}
+	}
+}
+
 // failures returns the failed indexes of a Write that may have failed in part.
 func failures(t testing.TB, err error) map[int]error {
 	t.Helper()
