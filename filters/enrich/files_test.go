@@ -33,7 +33,7 @@ func TestAccountFiles(t *testing.T) {
 		{"two names", "a.csv", "012345678901,one\n012345678901,uno\n", `line 2: account 012345678901 has two names, "one" and "uno"`},
 		{"one column", "a.csv", "012345678901,one\nonly\n", "line 2: id and name are needed"},
 		{"no name", "a.csv", "012345678901,\n", "line 1: id and name of an account"},
-		{"quote that does not end", "a.csv", "012345678901,\"one\n", "line 2"},
+		{"quote that does not end", "a.csv", "012345678901,\"one\n", "line 1"},
 		{"empty", "a.csv", "id,name\n", "no account in it"},
 		{"empty YAML", "a.yaml", "", "no account in it"},
 		{"YAML text", "a.yaml", "hello", "a mapping of ids to names"},
@@ -236,7 +236,7 @@ func TestUnusableFilesAreErrorsThatNameTheKey(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Error(err)
@@ -244,7 +244,7 @@ func write(t *testing.T, path, text string) {
 }
 
 // writeDB writes a database that has one entry, for 203.0.113.0/24.
-func writeDB(t *testing.T, path string, entry mmdbtype.Map) {
+func writeDB(t testing.TB, path string, entry mmdbtype.Map) {
 	t.Helper()
 	db, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "Test", IncludeReservedNetworks: true})
 	if err != nil {

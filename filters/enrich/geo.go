@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/oschwald/maxminddb-golang/v2"
@@ -26,7 +27,7 @@ func readPlaces(path string) (*places, error) {
 	}
 	db, err := maxminddb.OpenBytes(bytes)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &places{db}, nil
 }
