@@ -129,7 +129,7 @@ inputs: [{name: all, file: {paths: [%[1]s/in]}}]
 filters: [{jq: '., {n: 1}, {n: 2}'}]
 outputs:
   - {name: one, nats: {url: %[2]q, subject: "audit.{kind}.{action}", stream: AUDIT, create: true}}
-  - {name: two, nats: {url: %[2]q, subject: "audit.again.{kind}", stream: AUDIT, create: true}}
+  - {name: two, nats: {url: %[2]q, subject: "audit.again.{kind}", stream: AUDIT}}
 `, dir, server.ClientURL()))
 	if _, stderr, code := run(t, time.Minute, "run", "-c", config); code != 0 {
 		t.Fatalf("run ends with %d\n%s", code, stderr)

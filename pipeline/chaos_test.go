@@ -537,14 +537,14 @@ type memoryQuarantine struct {
 	entries []pipeline.QuarantineEntry
 }
 
-func (q *memoryQuarantine) Put(_ context.Context, e pipeline.QuarantineEntry) error {
+func (q *memoryQuarantine) Put(_ context.Context, entries ...pipeline.QuarantineEntry) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.calls++
 	if q.failEvery > 0 && q.calls%q.failEvery == 0 {
 		return errors.New("disk full")
 	}
-	q.entries = append(q.entries, e)
+	q.entries = append(q.entries, entries...)
 	return nil
 }
 

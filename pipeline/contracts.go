@@ -201,8 +201,9 @@ type QuarantineEntry struct {
 	Time      time.Time
 }
 
-// Quarantine keeps what can not be delivered. Put returns after the entry is on disk; it is called from several
-// goroutines at once. A failed Put is tried again: a rejected event settles only with its entry stored.
+// Quarantine keeps what can not be delivered. Put returns after all entries are on disk; it is called from several
+// goroutines at once. A failed Put is tried again whole, so that an entry may be stored twice: a rejected event settles
+// only with its entry stored.
 type Quarantine interface {
-	Put(ctx context.Context, e QuarantineEntry) error
+	Put(ctx context.Context, entries ...QuarantineEntry) error
 }

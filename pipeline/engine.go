@@ -261,15 +261,18 @@ func (e *Engine) broken(ctx context.Context, f *Frame, p Broken) error {
 	return nil
 }
 
-// keepAside stores an entry, trying again until it is on disk or nobody waits for it any more.
-func (e *Engine) keepAside(ctx context.Context, f *Frame, entry QuarantineEntry) error {
-	entry.Time = time.Now().UTC()
-	entry.Size = max(entry.Size, int64(len(entry.Raw)))
+// keepAside stores entries, trying again until they are on disk or nobody waits for them any more.
+func (e *Engine) keepAside(ctx context.Context, f *Frame, entries ...QuarantineEntry) error {
+	now := time.Now().UTC()
+	for i := range entries {
+		entries[i].Time = now
+		entries[i].Size = max(entries[i].Size, int64(len(entries[i].Raw)))
+	}
 	wait := backoff{min: e.settings.BackoffMin, max: e.settings.BackoffMax}
 	for failed := false; ; failed = true {
 		err := errors.New("no quarantine is configured")
 		if e.quarantine != nil {
-			err = e.quarantine.Put(ctx, entry)
+			err = e.quarantine.Put(ctx, entries...)
 		}
 		if err == nil {
 			if failed {
@@ -281,7 +284,7 @@ func (e *Engine) keepAside(ctx context.Context, f *Frame, entry QuarantineEntry)
 		e.stats.setQuarantine(err)
 		if !failed {
 			e.log.Error("quarantine failed; what it should keep is held back until it works again",
-				"component", entry.Component, "err", err)
+				"component", entries[0].Component, "err", err)
 		}
 		if f.canceled.Load() {
 			return fmt.Errorf("quarantine: %w", err)

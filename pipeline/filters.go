@@ -53,6 +53,13 @@ type router struct {
 	engine  *Engine
 	a, b    []Event // what the stages read and write in turn
 	outputs [][]Event
+	aside   []rejectedEvent // of the batch, for quarantine
+}
+
+// reject notes an event for quarantine.
+func (w *router) reject(ev *Event, component string, cause error) {
+	kept := *ev // ev points into scratch space
+	w.aside = append(w.aside, rejectedEvent{&kept, component, cause})
 }
 
 func newRouter(e *Engine) *router {
@@ -86,6 +93,8 @@ func (w *router) route(b *batch) {
 			segments = append(segments, &segment{output: o, batch: b, events: slices.Clone(picked)})
 		}
 	}
+	e.reject(b.frame, w.aside)
+	w.aside = nil
 	dropDecoded(taken, segments)
 	b.frame.count(counts)
 	e.stats.add(counts)
@@ -185,7 +194,7 @@ func (w *router) failed(f *filterRunner, b *batch, dst []Event, ev *Event, t *ta
 	}
 	f.stats.quarantined.Add(1)
 	t.quarantined++
-	w.engine.reject(b.frame, ev, f.stage.Name, err)
+	w.reject(ev, f.stage.Name, err)
 	return dst
 }
 
@@ -206,7 +215,7 @@ func (w *router) pick(b *batch, events []Event, counts *Counts) {
 					case OnErrorQuarantine:
 						if !aside {
 							aside = true
-							e.reject(b.frame, ev, o.stage.Name, fmt.Errorf("when: %w", err))
+							w.reject(ev, o.stage.Name, fmt.Errorf("when: %w", err))
 						}
 						o.stats.in.Add(1)
 						o.stats.quarantined.Add(1)
@@ -239,19 +248,34 @@ func (e *Engine) match(c Condition, ev *Event) (ok bool, err error) {
 	return c.Match(e.work, ev)
 }
 
-// reject puts an event into quarantine and records the outcome in its frame: Rejected when the entry is stored, Retry
-// when it could not be.
-func (e *Engine) reject(f *Frame, ev *Event, component string, cause error) (stored bool) {
-	r := ev.Record
-	err := e.keepAside(e.work, f, QuarantineEntry{
-		Raw: r.Raw, Origin: r.Origin, Index: r.Index, Offset: r.Offset,
-		Key: ev.Key(), Seed: r.Seed, Component: component, Reason: cause.Error(),
-	})
-	if err != nil {
+// rejectedEvent is an event that goes to quarantine, with who rejected it and why.
+type rejectedEvent struct {
+	event     *Event
+	component string
+	cause     error
+}
+
+// reject puts events into quarantine and records the outcome in their frame: Rejected when the entries are stored, Retry
+// when they could not be.
+func (e *Engine) reject(f *Frame, rejected []rejectedEvent) (stored bool) {
+	if len(rejected) == 0 {
+		return true
+	}
+	entries := make([]QuarantineEntry, len(rejected))
+	keys := make([]string, len(rejected))
+	for i, x := range rejected {
+		r := x.event.Record
+		keys[i] = x.event.Key()
+		entries[i] = QuarantineEntry{
+			Raw: r.Raw, Origin: r.Origin, Index: r.Index, Offset: r.Offset,
+			Key: keys[i], Seed: r.Seed, Component: x.component, Reason: x.cause.Error(),
+		}
+	}
+	if err := e.keepAside(e.work, f, entries...); err != nil {
 		f.settleAs(Retry, err)
 		return false
 	}
-	f.settleAs(Rejected, fmt.Errorf("%s: %w", component, cause), ev.Key())
+	f.settleAs(Rejected, fmt.Errorf("%s: %w", rejected[0].component, rejected[0].cause), keys...)
 	return true
 }
 

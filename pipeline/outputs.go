@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,7 +142,7 @@ func (o *outputRunner) sortOut(items []work, err error) (again []work, cause err
 	partial, ok := errors.AsType[*BatchError](err)
 	if !ok {
 		if IsRejected(err) {
-			o.rejected(items, err)
+			o.rejected(items, slices.Repeat([]error{err}, len(items)))
 			return nil, nil
 		}
 		return items, err
@@ -150,18 +151,20 @@ func (o *outputRunner) sortOut(items []work, err error) (again []work, cause err
 	for _, f := range partial.Failed {
 		failed[f.Index] = f.Err
 	}
-	var done []work
+	var done, never []work
+	var causes []error
 	for i := range items {
 		switch err, bad := failed[i]; {
 		case !bad:
 			done = append(done, items[i])
 		case IsRejected(err):
-			o.rejected(items[i:i+1], err)
+			never, causes = append(never, items[i]), append(causes, err)
 		default:
 			again = append(again, items[i])
 			cause = cmp.Or(cause, err)
 		}
 	}
+	o.rejected(never, causes)
 	o.delivered(done)
 	return again, cause
 }
@@ -182,15 +185,23 @@ func (o *outputRunner) delivered(items []work) {
 	o.settle(items, Delivered, nil)
 }
 
-// rejected puts events that can never be delivered into quarantine.
-func (o *outputRunner) rejected(items []work, cause error) {
-	for i := range items {
-		if o.engine.reject(items[i].segment.batch.frame, &items[i].event, o.stage.Name, cause) {
-			o.stats.quarantined.Add(1)
-		} else {
-			o.stats.gaveUp.Add(1)
+// rejected puts events that can never be delivered into quarantine, each with its cause.
+func (o *outputRunner) rejected(items []work, cause []error) {
+	for len(items) > 0 {
+		frame := items[0].segment.batch.frame
+		n := 0
+		var aside []rejectedEvent
+		for n < len(items) && items[n].segment.batch.frame == frame {
+			aside = append(aside, rejectedEvent{&items[n].event, o.stage.Name, cause[n]})
+			n++
 		}
-		o.settle(items[i:i+1], Delivered, nil) // its frame knows the outcome already
+		if o.engine.reject(frame, aside) {
+			o.stats.quarantined.Add(int64(n))
+		} else {
+			o.stats.gaveUp.Add(int64(n))
+		}
+		o.settle(items[:n], Delivered, nil) // their frame knows the outcome already
+		items, cause = items[n:], cause[n:]
 	}
 }
 

@@ -48,7 +48,7 @@ func (o *output) Close(context.Context) error { return nil }
 
 type aside struct{}
 
-func (aside) Put(context.Context, pipeline.QuarantineEntry) error { return nil }
+func (aside) Put(context.Context, ...pipeline.QuarantineEntry) error { return nil }
 
 type bench struct {
 	*testing.T

@@ -65,10 +65,10 @@ type aside struct {
 	entries []pipeline.QuarantineEntry
 }
 
-func (a *aside) Put(_ context.Context, e pipeline.QuarantineEntry) error {
+func (a *aside) Put(_ context.Context, entries ...pipeline.QuarantineEntry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.entries = append(a.entries, e)
+	a.entries = append(a.entries, entries...)
 	return nil
 }
 

@@ -184,20 +184,30 @@ func segments(dir string) ([]string, error) {
 // ErrFull is a quarantine that has reached max_size.
 var ErrFull = errors.New("the quarantine is full: replay or remove entries (trailcast quarantine), or raise max_size")
 
-// Put implements pipeline.Quarantine: it returns when the entry is on disk. Puts that come at the same time share an
-// fsync.
-func (s *Store) Put(ctx context.Context, q pipeline.QuarantineEntry) error {
+// Put implements pipeline.Quarantine: it returns when all entries are on disk. Puts that come at the same time may share
+// an fsync.
+func (s *Store) Put(ctx context.Context, entries ...pipeline.QuarantineEntry) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	e := entryOf(q)
-	s.mu.Lock()
-	g, err := s.append(&e)
-	s.mu.Unlock()
-	if err != nil {
+	g, err := s.appendAll(entries)
+	if err != nil || g == nil {
 		return err
 	}
 	return s.sync(g)
+}
+
+// appendAll writes the entries in one go, so that they belong to one group.
+func (s *Store) appendAll(entries []pipeline.QuarantineEntry) (g *group, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range entries {
+		e := entryOf(entries[i])
+		if g, err = s.append(&e); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
 }
 
 func entryOf(q pipeline.QuarantineEntry) Entry {
