@@ -54,11 +54,7 @@ func defaultRules() []rule {
 	rules := make([]rule, len(list))
 	for i, r := range list {
 		re := regexp.MustCompile(r.re)
-		var hints [][]byte
-		for _, h := range r.hints {
-			hints = append(hints, []byte(h))
-		}
-		rules[i] = rule{name: r.name, re: re, secret: max(re.SubexpIndex("secret"), 0), hints: hints}
+		rules[i] = rule{name: r.name, re: re, secret: max(re.SubexpIndex("secret"), 0), hints: r.hints}
 	}
 	return rules
 }

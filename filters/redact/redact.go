@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
+	"unsafe"
 
 	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/internal/rawjson"
@@ -45,7 +45,8 @@ type Filter struct {
 	paths       [][]string
 	rules       []rule
 	replacement string
-	lower       sync.Pool // *[]byte, scratch space
+	hints       hints
+	unhinted    ruleSet // rules without hints: they may always match
 }
 
 // rule is a compiled pattern.
@@ -53,7 +54,7 @@ type rule struct {
 	name   string
 	re     *regexp.Regexp
 	secret int      // number of the group; 0 is the whole match
-	hints  [][]byte // lower-case texts of which one must stand in the text for the expression to be tried; nil: always
+	hints  []string // lower-case texts of which one must stand in the text for the expression to be tried; nil: always
 }
 
 // New returns a filter.
@@ -61,7 +62,7 @@ func New(cfg Config, _ pipeline.Env) (*Filter, error) { return cfg.compile() }
 
 func (c *Config) compile() (*Filter, error) {
 	var errs []error
-	f := &Filter{replacement: c.Replacement, lower: sync.Pool{New: func() any { return new([]byte) }}}
+	f := &Filter{replacement: c.Replacement}
 	if f.replacement == "" {
 		f.replacement = defaultReplacement
 	}
@@ -90,13 +91,28 @@ func (c *Config) compile() (*Filter, error) {
 		}
 		f.rules = append(f.rules, rule{name: p.Name, re: re, secret: max(re.SubexpIndex("secret"), 0)})
 	}
+	if len(f.rules) > maxRules {
+		errs = append(errs, conf.FieldErrorf("patterns", "more than %d patterns", maxRules-len(f.rules)+len(c.Patterns)))
+		return f, errors.Join(errs...)
+	}
+	f.index()
 	return f, errors.Join(errs...)
+}
+
+// index prepares the search for the hints of the rules.
+func (f *Filter) index() {
+	f.hints, f.unhinted = newHints(f.rules), 0
+	for i := range f.rules {
+		if f.rules[i].hints == nil {
+			f.unhinted |= 1 << i
+		}
+	}
 }
 
 // Apply implements pipeline.Filter.
 func (f *Filter) Apply(_ context.Context, dst []pipeline.Event, ev pipeline.Event) ([]pipeline.Event, error) {
 	e := editor{filter: f, raw: ev.Raw}
-	e.rules = f.candidates(ev.Raw, e.space[:0])
+	e.rules = f.candidates(ev.Raw)
 	if err := e.object(ev.Raw, 0, f.paths); err != nil {
 		return dst, fmt.Errorf("redact: %w", err)
 	}
@@ -113,28 +129,19 @@ type editor struct {
 	out    []byte // nil while nothing was replaced
 	copied int    // bytes of raw that are in out
 
-	rules []*rule // those that may match somewhere in the event
-	space [24]*rule
+	rules ruleSet // those that may match somewhere in the event
 }
 
-// candidates returns the rules of which a hint stands anywhere in the event. Where a character may be written with an
-// escape, all of them are.
-func (f *Filter) candidates(raw []byte, dst []*rule) []*rule {
+// candidates returns the rules that may match somewhere in an event: those with a hint in it. Where characters may be
+// written with escapes, all of them may.
+func (f *Filter) candidates(raw []byte) ruleSet {
 	if len(f.rules) == 0 {
-		return nil
+		return 0
 	}
-	buf := f.lower.Get().(*[]byte)
-	lower := appendLower((*buf)[:0], raw)
-	escaped := bytes.Contains(lower, []byte(`\u`))
-	for i := range f.rules {
-		r := &f.rules[i]
-		if escaped || r.hints == nil || containsAny(lower, r.hints) {
-			dst = append(dst, r)
-		}
+	if bytes.Contains(raw, []byte(`\u`)) {
+		return 1<<len(f.rules) - 1
 	}
-	*buf = lower
-	f.lower.Put(buf)
-	return dst
+	return f.hints.find(raw) | f.unhinted
 }
 
 // replace puts text in place of a value of raw.
@@ -190,7 +197,7 @@ func (e *editor) array(key string, raw []byte, depth int, paths [][]string) {
 
 // line is one element of an array of texts, as the lines of a session are: a private key may span several.
 func (e *editor) line(key string, value []byte, block bool) (stillBlock bool) {
-	if len(e.rules) == 0 || !block && !mentions(value, privateKeyBegin) {
+	if e.rules == 0 || !block && !mentions(value, privateKeyBegin) {
 		e.text(key, value)
 		return false
 	}
@@ -235,7 +242,7 @@ func (e *editor) text(key string, value []byte) {
 		}
 		return
 	}
-	if len(e.rules) == 0 || len(value) < shortestSecret {
+	if e.rules == 0 || len(value) < shortestSecret {
 		return
 	}
 	s, _ := rawjson.Text(value)
@@ -249,33 +256,17 @@ func hidden(s string) bool {
 	return s == "HIDDEN_DUE_TO_SECURITY_REASONS" || strings.HasPrefix(s, "Value hidden due to") || strings.Trim(s, "*") == ""
 }
 
-// redactText applies the patterns.
+// redactText applies the patterns whose hints stand in the text.
 func (e *editor) redactText(s string) string {
 	f := e.filter
-	buf := f.lower.Get().(*[]byte)
-	defer f.lower.Put(buf)
-	lower := appendLower((*buf)[:0], s)
-	*buf = lower
-	for _, r := range e.rules {
-		if r.hints != nil && !containsAny(lower, r.hints) {
-			continue
-		}
-		if next := r.apply(s, f.replacement); next != s {
-			s = next
-			lower = appendLower(lower[:0], s)
-			*buf = lower
+	some := e.rules & (f.hints.find(unsafe.Slice(unsafe.StringData(s), len(s))) | f.unhinted)
+	for i := 0; some != 0; i++ {
+		if some&(1<<i) != 0 {
+			some &^= 1 << i
+			s = f.rules[i].apply(s, f.replacement)
 		}
 	}
 	return s
-}
-
-func containsAny(b []byte, parts [][]byte) bool {
-	for _, p := range parts {
-		if bytes.Contains(b, p) {
-			return true
-		}
-	}
-	return false
 }
 
 // apply replaces the secret of each match.

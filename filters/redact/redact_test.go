@@ -70,6 +70,7 @@ func TestCorpus(t *testing.T) {
 		if must {
 			alone := filter(t, Config{})
 			alone.rules = one(f.rules, name)
+			alone.index()
 			if strings.Contains(apply(t, alone, `{"x":`+quote(text)+`}`), "HUSHUP") {
 				t.Errorf("%s: does not catch its own line %q", name, text)
 			}
