@@ -31,6 +31,7 @@ var layers = []layer{
 	{"internal/rawjson", nil, true},
 	{"internal/durable", nil, false},
 	{"internal/terminal", nil, true},
+	{"internal/msgpack", nil, true},
 	{"internal/template", []string{"pipeline", "internal/conf", "internal/rawjson"}, true},
 	{"internal/statedir", []string{"internal/durable"}, false},
 	{"internal/yamlconf", []string{"internal/conf"}, false},
@@ -118,6 +119,8 @@ func allowedInTests(pkg, imported string) bool {
 	switch {
 	case within(pkg, "outputs"):
 		return within(imported, "outputs/outputtest") || within(imported, "bench/gen")
+	case within(pkg, "internal/msgpack"):
+		return within(imported, "bench/gen")
 	case within(pkg, "formats"), within(pkg, "filters"), within(pkg, "inputs"), within(pkg, "pipeline"):
 		return within(imported, "bench/gen") || within(imported, "formats") || within(imported, "internal/rawjson")
 	}
