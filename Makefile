@@ -15,7 +15,7 @@ short: ## a quick look
 	$(GO) test -short ./...
 
 lint:
-	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "run gofmt on:"; echo "$$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt on:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
 
 fuzz: ## every fuzz target for FUZZTIME
