@@ -82,9 +82,17 @@ func limitMemory(inFlight int64) {
 	}
 }
 
-// outcome is the exit code of a run that went through. One that was stopped is only judged by what it left open.
+// outcome is the exit code of a run that went through. One that was stopped leaves its inputs where they were: it is only
+// judged by what outputs had in hand and did not confirm.
 func outcome(ctx context.Context, s pipeline.Stats) error {
-	if s.Frames[pipeline.Retry] > 0 || ctx.Err() == nil && s.Frames[pipeline.Rejected] > 0 {
+	partial := s.Frames[pipeline.Retry] > 0 || s.Frames[pipeline.Rejected] > 0
+	if ctx.Err() != nil {
+		partial = false
+		for _, o := range s.Outputs {
+			partial = partial || o.GaveUp > 0 && !o.BestEffort
+		}
+	}
+	if partial {
 		return &exitError{code: exitPartial}
 	}
 	return nil

@@ -33,7 +33,8 @@ const (
 // file is one file under way. A worker reads it while busy is set; the rest is guarded by mu, since frames settle on
 // other goroutines.
 type file struct {
-	id    identity
+	id    string // device:inode and its beginning when it was first seen: survives renaming
+	inode string
 	path  string   // where it was last seen
 	f     *os.File // open while it is read; in files of lines that grow also between, so that renaming loses nothing
 	shape shape
@@ -44,8 +45,11 @@ type file struct {
 	busy   bool
 	looked bool // read as far as it went; looked at again at the next poll
 
-	read  int64 // how far chunks were cut; the worker's
-	index int64 // records before read
+	// The worker's.
+	read  int64     // how far chunks were cut
+	index int64     // records before read
+	head  []byte    // the first bytes, as they were read
+	begin beginning // of head, or of what is known from the state
 
 	mu      sync.Mutex
 	entry   entry
@@ -103,15 +107,16 @@ func (f *file) inFlight() int64 {
 	return f.inFlightFrames
 }
 
-// same reports whether the open file still begins as it did.
-func (f *file) same() bool { return beginsAs(f.f, f.id) }
-
-func beginsAs(r io.ReaderAt, id identity) bool {
-	if id.Size == 0 {
-		return true
+// note remembers the first bytes of a file as they were read, and what they are known by.
+func (f *file) note(at int64, read []byte) {
+	if at != int64(len(f.head)) || len(f.head) >= fingerprintBytes {
+		return
 	}
-	size, print, err := fingerprint(r, id.Size)
-	return err == nil && size == id.Size && print == id.Print
+	f.head = append(f.head, read[:min(len(read), fingerprintBytes-len(f.head))]...)
+	f.begin = beginningOf(f.head)
+	f.mu.Lock()
+	f.entry.PrintOf, f.entry.Print = f.begin.size, f.begin.print
+	f.mu.Unlock()
 }
 
 // close closes the file until it is read again.
@@ -165,9 +170,16 @@ func (in *Input) readFile(ctx context.Context, to pipeline.Intake, f *file) erro
 	if err != nil {
 		return err
 	}
-	if info.Size() < f.read || !f.same() {
-		in.log.Info("file was truncated; it is read from its beginning", "file", f.path)
+	if info.Size() < f.read || !f.begin.of(f.f) {
 		in.restart(f)
+	}
+	if f.head == nil && f.read > 0 { // goes on from the state
+		head := make([]byte, min(f.read, fingerprintBytes))
+		if n, err := f.f.ReadAt(head, 0); n == len(head) {
+			f.head, f.begin = head, beginningOf(head)
+		} else if err != nil && err != io.EOF {
+			return err
+		}
 	}
 	if f.shape == unknown {
 		if f.shape, err = shapeOf(f.f); err != nil {
@@ -188,17 +200,19 @@ func (in *Input) readFile(ctx context.Context, to pipeline.Intake, f *file) erro
 
 // restart forgets the position in a file whose content was replaced.
 func (in *Input) restart(f *file) {
+	in.log.Info("file was truncated; it is read from its beginning", "file", f.path)
 	f.mu.Lock()
 	f.chunks, f.failed = nil, false
 	f.entry.Offset, f.entry.Index, f.entry.Done = 0, 0, false
 	f.mu.Unlock()
 	f.read, f.index, f.shape = 0, 0, unknown
+	f.head, f.begin = nil, beginning{}
 	if size, print, err := fingerprint(f.f, 0); err == nil {
-		f.id.Size, f.id.Print = size, print
-		f.mu.Lock()
-		f.entry.PrintOf, f.entry.Print = size, print
-		f.mu.Unlock()
+		f.id = identityOf(f.inode, beginning{size, print})
 	}
+	f.mu.Lock()
+	f.entry.ID, f.entry.PrintOf, f.entry.Print = f.id, 0, ""
+	f.mu.Unlock()
 }
 
 // shapeOf tells by the beginning of a file how to read it: as lines if its first line is a whole JSON object that does
@@ -259,7 +273,7 @@ func looksLikeLines(in *bufio.Reader) bool {
 }
 
 func (in *Input) origin(f *file) *pipeline.Origin {
-	return &pipeline.Origin{Input: in.name, Object: f.path, Identity: f.id.String()}
+	return &pipeline.Origin{Input: in.name, Object: f.path, Identity: f.id}
 }
 
 // readDocument reads a whole file as one frame.
@@ -302,10 +316,15 @@ func (in *Input) readChunk(ctx context.Context, to pipeline.Intake, f *file) (mo
 	buf, atEnd, err := in.nextLines(f)
 	if err != nil || len(buf) == 0 {
 		if err == nil && atEnd {
-			err = in.finish(ctx, to, f)
+			return in.finish(ctx, to, f)
 		}
 		return false, err
 	}
+	if f.read > 0 && !f.begin.of(f.f) {
+		in.restart(f) // it was truncated and written anew just now: what was read is from the middle of the new content
+		return true, nil
+	}
+	f.note(f.read, buf)
 	c := &chunk{end: f.read + int64(len(buf)), size: -1}
 	stats, err := in.feed(ctx, to, f, c, bytes.NewReader(buf), split.Base{Offset: f.read, Index: f.index})
 	if err != nil {
@@ -359,21 +378,27 @@ func (in *Input) lastLineIsWhole(f *file) bool {
 	return err == nil && f.gone.Load() && in.now().Sub(info.ModTime()) >= in.config.StableAfter
 }
 
-// finish marks a file of lines as read to its end: an empty frame carries the mark behind the chunks in flight.
-func (in *Input) finish(ctx context.Context, to pipeline.Intake, f *file) error {
+// finish marks a file of lines as read as far as it was: an empty frame carries the mark behind the chunks in flight.
+// again says that the file was truncated while it was read.
+func (in *Input) finish(ctx context.Context, to pipeline.Intake, f *file) (again bool, err error) {
 	info, err := f.f.Stat()
 	if err != nil {
-		return err
+		return false, err
+	}
+	if info.Size() < f.read {
+		in.restart(f)
+		return true, nil
 	}
 	f.mu.Lock()
-	marked := f.entry.Done && f.entry.Size == info.Size() && f.entry.Offset == f.read
+	marked := f.entry.Done && f.entry.Size == f.read && f.entry.Offset == f.read && f.entry.ModTime.Equal(info.ModTime())
 	f.mu.Unlock()
 	if marked || in.config.Follow && f.read < info.Size() && !f.gone.Load() {
-		return nil
+		return false, nil
 	}
-	c := &chunk{end: f.read, size: info.Size(), mtime: info.ModTime()}
+	// The size is what was read, not what the file has by now: what came in between is seen at the next look.
+	c := &chunk{end: f.read, size: f.read, mtime: info.ModTime()}
 	_, err = in.feed(ctx, to, f, c, bytes.NewReader(nil), split.Base{Offset: f.read, Index: f.index})
-	return err
+	return false, err
 }
 
 // failedRead decides what becomes of a file that could not be read: tried again, or given up.

@@ -1,6 +1,7 @@
 package filein
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,14 +17,32 @@ import (
 // fingerprintBytes is how much of a file's beginning tells it from another that got the same inode.
 const fingerprintBytes = 256
 
-// identity is what a file is known by: it survives renaming, and a new file in place of an old one has another.
-type identity struct {
-	Inode string // device:inode
-	Size  int    // bytes of the fingerprint; a file that was shorter when it was first seen has a shorter one
-	Print string
+// beginning is what the first bytes of a file are known by: a hash of as many of them as were read, up to
+// fingerprintBytes. A file whose beginning is another one was truncated, or is another file that got the same inode.
+type beginning struct {
+	size  int
+	print string
 }
 
-func (i identity) String() string { return i.Inode + ":" + strconv.Itoa(i.Size) + ":" + i.Print }
+func beginningOf(b []byte) beginning {
+	b = b[:min(len(b), fingerprintBytes)]
+	return beginning{len(b), printOf(b)}
+}
+
+// of reports whether a file begins so.
+func (b beginning) of(r io.ReaderAt) bool {
+	if b.size == 0 {
+		return true
+	}
+	size, print, err := fingerprint(r, b.size)
+	return err == nil && size == b.size && print == b.print
+}
+
+// identityOf returns the identity of a file that is seen for the first time: it is part of the keys of records that have
+// no id of their own, so it stays what it is while the file grows.
+func identityOf(inode string, b beginning) string {
+	return inode + ":" + strconv.Itoa(b.size) + ":" + b.print
+}
 
 func inodeOf(info fs.FileInfo) string {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -42,12 +61,11 @@ func fingerprint(f io.ReaderAt, n int) (size int, print string, err error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, "", err
 	}
-	var sum [8]byte
-	h := xxhash.Sum64(buf[:got])
-	for i := range sum {
-		sum[i] = byte(h >> (56 - 8*i))
-	}
-	return got, hex.EncodeToString(sum[:]), nil
+	return got, printOf(buf[:got]), nil
+}
+
+func printOf(b []byte) string {
+	return hex.EncodeToString(binary.BigEndian.AppendUint64(nil, xxhash.Sum64(b)))
 }
 
 // identify opens a path and tells what file it is.

@@ -245,13 +245,13 @@ func (in *Input) release() {
 		e := f.entry
 		f.mu.Unlock()
 		info, err := f.stat()
-		if err != nil || f.f == nil && inodeOf(info) != f.id.Inode {
+		if err != nil || f.f == nil && inodeOf(info) != f.inode {
 			if f.inFlight() == 0 {
 				in.drop(f) // it is gone, and nobody holds what was not read
 			}
 			continue
 		}
-		if e.Done && info.Size() == e.Size && (f.shape == lines || info.ModTime().Equal(e.ModTime)) {
+		if e.Done && info.Size() == e.Size && info.ModTime().Equal(e.ModTime) {
 			if f.gone.Load() && f.inFlight() == 0 {
 				in.drop(f)
 			}
@@ -412,7 +412,7 @@ func (in *Input) still(f *file, path string, info fs.FileInfo) bool {
 		return true // looked at again at the next poll
 	}
 	defer opened.Close()
-	return beginsAs(opened, f.id)
+	return f.begin.of(opened)
 }
 
 // take opens a file and finds its position.
@@ -425,31 +425,30 @@ func (in *Input) take(path, inode string) *file {
 	defer opened.Close()
 	f := &file{path: path}
 	f.entry = entry{Path: path, Inode: inode, Seen: in.now()}
-	e, ok := in.known[inode]
-	if ok && e.PrintOf > 0 {
-		if size, print, err := fingerprint(opened, e.PrintOf); err == nil && size == e.PrintOf && print == e.Print {
-			f.entry = e
-			f.entry.Path, f.entry.Seen = path, in.now()
-			f.entry.Done = false
-			if info.Size() < e.Offset {
-				f.entry.Offset, f.entry.Index = 0, 0
-			}
+	if e, ok := in.known[inode]; ok && e.PrintOf > 0 && (beginning{e.PrintOf, e.Print}).of(opened) {
+		f.entry = e
+		f.entry.Path, f.entry.Seen, f.entry.Done = path, in.now(), false
+		f.begin = beginning{e.PrintOf, e.Print}
+		if info.Size() < e.Offset {
+			f.entry.Offset, f.entry.Index = 0, 0
 		}
-	}
-	if f.entry.PrintOf == 0 {
-		if f.entry.PrintOf, f.entry.Print, err = fingerprint(opened, 0); err != nil {
+	} else {
+		size, print, err := fingerprint(opened, 0)
+		if err != nil {
 			in.complain(path, err)
 			return nil
 		}
+		f.begin = beginning{size, print}
+		f.entry.ID, f.entry.PrintOf, f.entry.Print = identityOf(inode, f.begin), size, print
 		if in.firstScan && in.config.Start == startEnd && in.config.Follow {
 			f.entry.Offset, f.entry.Done = info.Size(), true
 			f.entry.Size, f.entry.ModTime = info.Size(), info.ModTime()
 			f.looked = true
 		}
 	}
-	f.id = identity{Inode: inode, Size: f.entry.PrintOf, Print: f.entry.Print}
+	f.id, f.inode = f.entry.ID, inode
 	f.read, f.index = f.entry.Offset, f.entry.Index
-	f.key = f.id.String()
+	f.key = f.id
 	in.files[f.key], in.byInode[inode] = f, f
 	in.bytesAll.Add(max(info.Size()-f.read, 0))
 	return f

@@ -12,6 +12,7 @@ import (
 type entry struct {
 	Path    string    `json:"path"`
 	Inode   string    `json:"inode"`
+	ID      string    `json:"identity"` // see file.id
 	Print   string    `json:"fingerprint"`
 	PrintOf int       `json:"fingerprint_bytes"`
 	Size    int64     `json:"size"`  // when it was last read to its end
