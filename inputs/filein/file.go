@@ -87,7 +87,7 @@ func (in *Input) settle(f *file, c *chunk, r pipeline.Result) {
 	} else {
 		c.settled = true
 	}
-	for !f.failed && len(f.chunks) > 0 && f.chunks[0].settled {
+	for len(f.chunks) > 0 && f.chunks[0].settled { // also after a later one failed: what is settled is not read again
 		c := f.chunks[0]
 		f.chunks = f.chunks[1:]
 		f.entry.Offset, f.entry.Index = c.end, c.index

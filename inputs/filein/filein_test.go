@@ -183,7 +183,9 @@ func (b *bench) until(a *agent, what string, ok func(*output) bool) {
 		case a.poll <- time.Now():
 		case <-b.out.more:
 		case <-deadline:
-			b.Fatalf("%s does not come", what)
+			b.out.mu.Lock()
+			defer b.out.mu.Unlock()
+			b.Fatalf("%s does not come; what came: %v", what, b.out.got)
 		}
 	}
 }

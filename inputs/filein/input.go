@@ -242,28 +242,28 @@ func (in *Input) release() {
 			continue
 		}
 		f.mu.Lock()
-		e := f.entry
+		e, inFlight := f.entry, f.inFlightFrames // both at one moment: a frame may be settling right now
 		f.mu.Unlock()
 		info, err := f.stat()
 		if err != nil || f.f == nil && inodeOf(info) != f.inode {
-			if f.inFlight() == 0 {
+			if inFlight == 0 {
 				in.drop(f) // it is gone, and nobody holds what was not read
 			}
 			continue
 		}
 		if e.Done && info.Size() == e.Size && info.ModTime().Equal(e.ModTime) {
-			if f.gone.Load() && f.inFlight() == 0 {
+			if f.gone.Load() && inFlight == 0 {
 				in.drop(f)
 			}
+			continue
+		}
+		if f.shape == document && inFlight > 0 {
 			continue
 		}
 		if f.shape == document && e.Done {
 			f.mu.Lock()
 			f.entry.Done = false
 			f.mu.Unlock()
-		}
-		if f.shape == document && f.inFlight() > 0 {
-			continue
 		}
 		f.looked = false
 	}
