@@ -19,12 +19,13 @@ import (
 
 	"github.com/trailcast/trailcast/bench/gen/records"
 	"github.com/trailcast/trailcast/outputs/natsout/embedded"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded/natsserver"
 )
 
 // natsServer starts a real NATS server with JetStream in this process, apart from the agent's.
-func natsServer(t *testing.T, dir, listen string) *embedded.Server {
+func natsServer(t *testing.T, dir, listen string) embedded.Server {
 	t.Helper()
-	s, err := embedded.Start(embedded.Config{StoreDir: dir, Listen: listen}, embedded.Options{})
+	s, err := natsserver.Start(embedded.Config{StoreDir: dir, Listen: listen}, embedded.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

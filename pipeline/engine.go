@@ -89,8 +89,11 @@ type Engine struct {
 	sticky   []chan *batch // one per worker instead, where an output keeps order
 	upstream atomic.Int64  // unsealed frames and batches that are not routed yet: more may come to the outputs at once
 
+	feeding  context.Context // of Deliver's feeds: ends when Close begins
+	noMore   context.CancelFunc
 	work     context.Context // ends when what is in flight is given up
 	giveUp   context.CancelCauseFunc
+	feeders  sync.WaitGroup // of Deliver
 	workers  sync.WaitGroup // filter workers
 	writers  sync.WaitGroup // output workers
 	stats    counters
@@ -133,6 +136,7 @@ func New(s Settings) (*Engine, error) {
 		frames: map[uint64]*Frame{},
 		closed: make(chan struct{}),
 	}
+	e.feeding, e.noMore = context.WithCancel(context.Background())
 	e.work, e.giveUp = context.WithCancelCause(context.Background())
 	e.filters = e.newFilters(s.Filters)
 	ordered := false
@@ -286,9 +290,6 @@ func (e *Engine) keepAside(ctx context.Context, f *Frame, entries ...QuarantineE
 			e.log.Error("quarantine failed; what it should keep is held back until it works again",
 				"component", entries[0].Component, "err", err)
 		}
-		if f.canceled.Load() {
-			return fmt.Errorf("quarantine: %w", err)
-		}
 		if !wait.sleep(ctx, e.work, err) {
 			return fmt.Errorf("quarantine: %w", err)
 		}
@@ -333,22 +334,53 @@ func (e *Engine) settle(f *Frame) {
 	e.mu.Unlock()
 }
 
-// Deliver feeds one frame and waits for its result: the plugin's driver. When ctx ends first the outcome is Retry; the
-// frame lives on and late deliveries are harmless.
-func (e *Engine) Deliver(ctx context.Context, feed func(ctx context.Context, f *Frame) error) Result {
-	settled := make(chan Result, 1)
-	f := e.Open(func(r Result) { settled <- r })
-	if err := feed(ctx, f); err != nil {
-		f.Abandon(err)
-	} else {
-		f.Seal()
+// Delivery is a frame that Deliver feeds.
+type Delivery struct {
+	settled chan struct{}
+	result  Result
+}
+
+// Deliver opens a frame and feeds it on a goroutine of its own: the plugin's driver. The context of feed ends when the
+// engine closes. An error or a panic of feed abandons the frame.
+func (e *Engine) Deliver(feed func(ctx context.Context, f *Frame) error) *Delivery {
+	d := &Delivery{settled: make(chan struct{})}
+	f := e.Open(func(r Result) {
+		d.result = r
+		close(d.settled)
+	})
+	e.feeders.Go(func() {
+		if err := e.runFeed(f, feed); err != nil {
+			f.Abandon(err)
+		} else {
+			f.Seal()
+		}
+	})
+	return d
+}
+
+func (e *Engine) runFeed(f *Frame, feed func(ctx context.Context, f *Frame) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("reading panicked", "panic", p, "stack", stack())
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return feed(e.feeding, f)
+}
+
+// Wait returns the result of the delivery; false when ctx ends first. The delivery goes on then, and may be waited for
+// again.
+func (d *Delivery) Wait(ctx context.Context) (Result, bool) {
+	select {
+	case <-d.settled:
+		return d.result, true
+	default:
 	}
 	select {
-	case r := <-settled:
-		return r
+	case <-d.settled:
+		return d.result, true
 	case <-ctx.Done():
-		f.Cancel()
-		return Result{Outcome: Retry, Err: ctx.Err()}
+		return Result{}, false
 	}
 }
 
@@ -427,6 +459,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		e.empty = settled
 	}
 	e.mu.Unlock()
+	e.noMore()
 	for _, f := range open {
 		f.Abandon(ErrClosed) // no effect on sealed ones: those drain
 	}
@@ -438,6 +471,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		e.giveUp(errDrain)
 		<-settled
 	}
+	e.feeders.Wait()
 	if e.sticky == nil {
 		close(e.shared)
 	}

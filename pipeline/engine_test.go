@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,7 +87,7 @@ func TestDeliverWaitsForRequiredOutputsOnly(t *testing.T) {
 	e := start(t, pipeline.Settings{Outputs: []pipeline.OutputStage{
 		{Name: "good", Output: good}, {Name: "stuck", Output: stuck, BestEffort: true, BufferBytes: 60},
 	}})
-	r := e.Deliver(t.Context(), feedAll(records("a", 5), records("b", 5)))
+	r := deliver(t, e, feedAll(records("a", 5), records("b", 5)))
 	if r.Outcome != pipeline.Delivered || r.Counts.In != 10 || r.Counts.Routed != 10 {
 		t.Errorf("got %+v, want 10 delivered while the best-effort output is stuck", r)
 	}
@@ -96,36 +97,78 @@ func TestDeliverWaitsForRequiredOutputsOnly(t *testing.T) {
 	close(release)
 }
 
-func TestDeliverDeadlineIsRetryAndStopsTrying(t *testing.T) {
+func TestADeliveryGoesOnWhenNobodyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var tries atomic.Int64
-		down := funcOutput{write: func(context.Context, []pipeline.Event) error {
-			tries.Add(1)
-			return errors.New("connection refused")
+		up := time.Now().Add(time.Hour)
+		var arrived atomic.Int64
+		down := funcOutput{write: func(_ context.Context, events []pipeline.Event) error {
+			if time.Now().Before(up) {
+				return errors.New("connection refused")
+			}
+			arrived.Add(int64(len(events)))
+			return nil
 		}}
 		e, err := pipeline.New(pipeline.Settings{Outputs: []pipeline.OutputStage{{Name: "down", Output: down}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
-		defer cancel()
-		r := e.Deliver(ctx, feedAll(records("a", 3)))
-		if r.Outcome != pipeline.Retry || !errors.Is(r.Err, context.DeadlineExceeded) {
-			t.Errorf("got %+v, want a retry by deadline", r)
+		d := e.Deliver(feedAll(records("a", 3)))
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+			if r, settled := d.Wait(ctx); settled {
+				t.Errorf("got %+v while the output is down, want nothing", r)
+			}
+			cancel()
 		}
-		time.Sleep(time.Hour) // of the bubble's clock
-		atDeadline := tries.Load()
-		time.Sleep(time.Hour)
-		if more := tries.Load() - atDeadline; more > 0 {
-			t.Errorf("the output was tried %d times more for a frame that nobody waits for", more)
-		}
-		if s := e.Stats(); s.OpenFrames != 0 || s.EventsInFlight != 0 {
-			t.Errorf("%d frames open, %d events in flight after the frame was given up", s.OpenFrames, s.EventsInFlight)
+		time.Sleep(2 * time.Hour) // of the bubble's clock
+		if r, settled := d.Wait(t.Context()); !settled || r.Outcome != pipeline.Delivered || arrived.Load() != 3 {
+			t.Errorf("got %+v, %v, %d events arrived; want 3 delivered once", r, settled, arrived.Load())
 		}
 		if err := e.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+func TestCloseEndsFeeds(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	out := funcOutput{write: func(context.Context, []pipeline.Event) error { return nil }}
+	e, err := pipeline.New(pipeline.Settings{Outputs: []pipeline.OutputStage{{Name: "out", Output: out}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fed := make(chan struct{})
+	d := e.Deliver(func(ctx context.Context, f *pipeline.Frame) error {
+		close(fed)
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	<-fed
+	if err := e.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r, settled := d.Wait(t.Context()); !settled || r.Outcome != pipeline.Retry {
+		t.Errorf("got %+v, %v, want retry", r, settled)
+	}
+}
+
+func TestAPanicWhileFeedingIsRetry(t *testing.T) {
+	out := funcOutput{write: func(context.Context, []pipeline.Event) error { return nil }}
+	e := start(t, pipeline.Settings{Outputs: []pipeline.OutputStage{{Name: "out", Output: out}}})
+	d := e.Deliver(func(context.Context, *pipeline.Frame) error { panic("broken chunk") })
+	if r, settled := d.Wait(t.Context()); !settled || r.Outcome != pipeline.Retry || !strings.Contains(r.Err.Error(), "broken chunk") {
+		t.Errorf("got %+v, %v, want a retry that names the panic", r, settled)
+	}
+}
+
+// deliver waits for a delivery to settle.
+func deliver(t *testing.T, e *pipeline.Engine, feed func(context.Context, *pipeline.Frame) error) pipeline.Result {
+	t.Helper()
+	r, settled := e.Deliver(feed).Wait(t.Context())
+	if !settled {
+		t.Fatal("the delivery does not settle")
+	}
+	return r
 }
 
 func TestFeedBlocksWhileTheBudgetIsSpent(t *testing.T) {
@@ -146,7 +189,7 @@ func TestFeedBlocksWhileTheBudgetIsSpent(t *testing.T) {
 		fed := 0
 		done := make(chan pipeline.Result)
 		go func() {
-			done <- e.Deliver(t.Context(), func(ctx context.Context, f *pipeline.Frame) error {
+			done <- deliver(t, e, func(ctx context.Context, f *pipeline.Frame) error {
 				for range 10 {
 					if err := f.Feed(ctx, records("a", 10)); err != nil {
 						return err
@@ -172,7 +215,9 @@ func TestFeedBlocksWhileTheBudgetIsSpent(t *testing.T) {
 
 func TestRetryBeatsReject(t *testing.T) {
 	aside := &memoryQuarantine{}
+	tried := make(chan struct{}, 1000)
 	out := funcOutput{write: func(_ context.Context, events []pipeline.Event) error {
+		tried <- struct{}{}
 		failed := &pipeline.BatchError{}
 		for i := range events {
 			switch events[i].Key() {
@@ -186,18 +231,15 @@ func TestRetryBeatsReject(t *testing.T) {
 	}}
 	e := start(t, pipeline.Settings{Quarantine: aside, Outputs: []pipeline.OutputStage{{Name: "out", Output: out}},
 		BackoffMin: time.Millisecond, BackoffMax: time.Millisecond})
-	ctx, cancel := context.WithCancel(t.Context())
-	f := make(chan *pipeline.Frame, 1)
-	done := make(chan pipeline.Result)
-	go func() {
-		done <- e.Deliver(ctx, func(ctx context.Context, frame *pipeline.Frame) error {
-			f <- frame
-			return frame.Feed(ctx, records("a", 4))
-		})
-	}()
-	(<-f).Cancel()
-	r := <-done
-	cancel()
+	d := e.Deliver(feedAll(records("a", 4)))
+	<-tried
+	<-tried // the first is over, and a0 in quarantine
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := e.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := d.Wait(t.Context())
 	if r.Outcome != pipeline.Retry {
 		t.Errorf("got %+v, want retry: one event is neither delivered nor in quarantine", r)
 	}
@@ -222,7 +264,7 @@ func TestFurtherResultsHaveKeysOfTheirOwn(t *testing.T) {
 		Filters: []pipeline.FilterStage{{Name: "three", Filter: three}},
 		Outputs: []pipeline.OutputStage{{Name: "out", Output: out, Filters: []pipeline.FilterStage{{Name: "again", Filter: three}}}},
 	})
-	r := e.Deliver(t.Context(), feedAll(records("a", 1)))
+	r := deliver(t, e, feedAll(records("a", 1)))
 	if r.Outcome != pipeline.Delivered || r.Counts.Made != 2 {
 		t.Errorf("got %+v, want 2 made", r)
 	}
@@ -254,7 +296,7 @@ func TestOrderedOutputKeepsOrderThroughFailures(t *testing.T) {
 		Outputs: []pipeline.OutputStage{{Name: "out", Output: out, Ordered: true}},
 	})
 	all := records("a", 1000)
-	r := e.Deliver(t.Context(), func(ctx context.Context, f *pipeline.Frame) error {
+	r := deliver(t, e, func(ctx context.Context, f *pipeline.Frame) error {
 		for len(all) > 0 {
 			n := min(len(all), 13)
 			if err := f.Feed(ctx, all[:n:n]); err != nil {
@@ -292,7 +334,7 @@ func TestEventsFeelNoHarmFromClose(t *testing.T) {
 	if r := <-results; r.Outcome != pipeline.Retry {
 		t.Errorf("a frame open at Close settled as %v, want retry", r.Outcome)
 	}
-	if r := e.Deliver(t.Context(), feedAll(records("a", 1))); r.Outcome != pipeline.Retry {
+	if r := deliver(t, e, feedAll(records("a", 1))); r.Outcome != pipeline.Retry {
 		t.Errorf("Deliver after Close: %v, want retry", r.Outcome)
 	}
 	if err := e.Close(t.Context()); err != nil {

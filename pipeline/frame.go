@@ -17,8 +17,7 @@ type Frame struct {
 	input   *inputStats // nil outside Run
 	settled func(Result)
 
-	pending  atomic.Int64 // open batches, plus one until Seal or Abandon
-	canceled atomic.Bool  // nobody waits for this frame any more: stop trying again
+	pending atomic.Int64 // open batches, plus one until Seal or Abandon
 
 	mu       sync.Mutex // guards what follows
 	sealed   bool
@@ -45,10 +44,6 @@ func (f *Frame) Seal() { f.release(Delivered, nil) }
 // Abandon ends the feeding of a frame that could not be read completely (a short read, a transport error, a stop). It
 // settles as Retry. After Seal it does nothing.
 func (f *Frame) Abandon(err error) { f.release(Retry, err) }
-
-// Cancel says that nobody waits for the frame any more: outputs stop trying again for its events, and what is not
-// delivered yet settles as Retry. Deliveries under way may still complete.
-func (f *Frame) Cancel() { f.canceled.Store(true) }
 
 // hold takes a further hold for a batch; false when the frame is sealed, so that its channels may be closed already.
 func (f *Frame) hold() bool {

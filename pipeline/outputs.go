@@ -108,9 +108,6 @@ func (o *outputRunner) deliver(items []work) {
 		if o.health.fail(cause) {
 			e.log.Warn("output is failing; it is tried again until it works", "output", o.stage.Name, "err", cause)
 		}
-		if items = o.giveUpCanceled(items, cause); len(items) == 0 {
-			return
-		}
 		if !wait.sleep(e.work, e.work, cause) {
 			o.settle(items, Retry, fmt.Errorf("output %q: %w: %w", o.stage.Name, context.Cause(e.work), cause))
 			o.stats.gaveUp.Add(int64(len(items)))
@@ -203,25 +200,6 @@ func (o *outputRunner) rejected(items []work, cause []error) {
 		o.settle(items[:n], Delivered, nil) // their frame knows the outcome already
 		items, cause = items[n:], cause[n:]
 	}
-}
-
-// giveUpCanceled settles the events of frames that nobody waits for any more.
-func (o *outputRunner) giveUpCanceled(items []work, cause error) []work {
-	keep := items[:0:0]
-	var gone []work
-	for i := range items {
-		if items[i].segment.batch.frame.canceled.Load() {
-			gone = append(gone, items[i])
-		} else {
-			keep = append(keep, items[i])
-		}
-	}
-	if len(gone) == 0 {
-		return items
-	}
-	o.stats.gaveUp.Add(int64(len(gone)))
-	o.settle(gone, Retry, fmt.Errorf("output %q: %w", o.stage.Name, cause))
-	return keep
 }
 
 // settle drops the events' holds on their batches, one operation per run of events of the same batch.

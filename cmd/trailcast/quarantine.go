@@ -11,6 +11,7 @@ import (
 	"github.com/trailcast/trailcast/internal/build"
 	"github.com/trailcast/trailcast/internal/replay"
 	"github.com/trailcast/trailcast/internal/terminal"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded/natsserver"
 	"github.com/trailcast/trailcast/outputs/quarantine"
 )
 
@@ -145,7 +146,7 @@ new entry. The agent of this configuration must be stopped: both need its state 
 			if err != nil {
 				return err
 			}
-			agent, err := build.Build(config, build.Options{Log: newLog(config.Log, s), NoInputs: true})
+			agent, err := build.Build(config, build.Options{Log: newLog(config.Log, s), NoInputs: true, NATSServer: natsserver.Start})
 			if err != nil {
 				return configError(err, s)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/trailcast/trailcast/internal/build"
 	"github.com/trailcast/trailcast/internal/observe"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded/natsserver"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -46,7 +47,7 @@ func runAgent(ctx context.Context, path string, s streams) error {
 	}
 	log := newLog(config.Log, s)
 	limitMemory(int64(config.Limits.MaxBytes))
-	agent, err := build.Build(config, build.Options{Log: log})
+	agent, err := build.Build(config, build.Options{Log: log, NATSServer: natsserver.Start})
 	if err != nil {
 		return configError(err, s)
 	}

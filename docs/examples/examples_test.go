@@ -17,6 +17,7 @@ import (
 	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/outputs/natsout"
 	"github.com/trailcast/trailcast/outputs/natsout/embedded"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded/natsserver"
 	"github.com/trailcast/trailcast/outputs/outputtest"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -31,7 +32,7 @@ func start(t *testing.T) (context.Context, *natsout.Output) {
 		Subject:  conf.Text{Value: "audit.{account}.{region}.{service}.{action}"},
 		Stream:   "AUDIT",
 		Create:   true,
-		Embedded: &embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:-1"},
+		Embedded: &embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:-1"}, Start: natsserver.Start,
 	}, pipeline.Env{Name: "bus"})
 	if err != nil {
 		t.Fatal(err)

@@ -78,7 +78,7 @@ func newBench(t *testing.T, c Config) *bench {
 }
 
 func (b *bench) send(fail error, keys ...string) pipeline.Result {
-	return b.engine.Deliver(b.Context(), func(ctx context.Context, f *pipeline.Frame) error {
+	r, _ := b.engine.Deliver(func(ctx context.Context, f *pipeline.Frame) error {
 		var events []pipeline.Event
 		for _, k := range keys {
 			events = append(events, pipeline.NewEvent(&pipeline.Record{Raw: []byte(`{}`), Seed: k, Reader: seedReader{}}))
@@ -87,7 +87,8 @@ func (b *bench) send(fail error, keys ...string) pipeline.Result {
 			return err
 		}
 		return fail
-	})
+	}).Wait(b.Context())
+	return r
 }
 
 func (b *bench) want(key string, times int) {

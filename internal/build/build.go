@@ -28,6 +28,9 @@ type Options struct {
 	Stdin  io.Reader // of stdin inputs; nil: the process's
 	Stdout io.Writer // of stdout outputs; nil: the process's
 
+	// NATSServer starts the NATS server that an output with embedded asks for; nil: such an output is refused.
+	NATSServer embedded.Starter
+
 	// NoInputs leaves out the inputs: events come in by Agent.Engine.Open or Deliver.
 	NoInputs bool
 
@@ -187,6 +190,10 @@ func (b *builder) output(o *Output) pipeline.Output {
 	case *natsout.Config:
 		if b.options.Offline && c.Embedded != nil {
 			config = withoutServer(*c)
+		} else {
+			copied := *c
+			copied.Start = b.options.NATSServer
+			config = &copied
 		}
 	case *stdout.Config:
 		copied := *c

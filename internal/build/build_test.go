@@ -13,6 +13,7 @@ import (
 	"github.com/trailcast/trailcast/formats/record"
 	"github.com/trailcast/trailcast/internal/statedir"
 	"github.com/trailcast/trailcast/internal/yamlconf"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded/natsserver"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -65,7 +66,7 @@ outputs:
 			Raw: []byte(raw), Kind: pipeline.KindOther, Origin: &pipeline.Origin{Input: "test"}, Index: int64(i), Reader: record.Reader{},
 		}))
 	}
-	result := agent.Engine.Deliver(t.Context(), func(ctx context.Context, f *pipeline.Frame) error { return f.Feed(ctx, events) })
+	result, _ := agent.Engine.Deliver(func(ctx context.Context, f *pipeline.Frame) error { return f.Feed(ctx, events) }).Wait(t.Context())
 	if result.Outcome != pipeline.Delivered {
 		t.Fatalf("%+v", result)
 	}
@@ -95,7 +96,7 @@ func TestStreams(t *testing.T) {
 		t.Fatal(formatted(err))
 	}
 	var out strings.Builder
-	agent, err := Build(c, Options{Stdin: strings.NewReader("{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":"), Stdout: &out})
+	agent, err := Build(c, Options{NATSServer: natsserver.Start, Stdin: strings.NewReader("{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":"), Stdout: &out})
 	if err != nil {
 		t.Fatal(formatted(err))
 	}
@@ -122,7 +123,7 @@ outputs:
   - nats: {embedded: {listen: "127.0.0.1:-1"}, subject: a.b, stream: S, create: true}
   - name: second
     nats: {url: "nats://127.0.0.1:1", subject: a.c, creds_file: `+dir+`/missing.creds}
-`, Options{})
+`, Options{NATSServer: natsserver.Start})
 	errs, ok := errors.AsType[*yamlconf.Errors](err)
 	if !ok {
 		t.Fatalf("error is %T %v", err, err)
@@ -139,7 +140,7 @@ outputs:
 	}
 	agent, err := build(t, "state_dir: "+dir+"\n"+anyInput+`
 outputs: [{nats: {embedded: {listen: "127.0.0.1:-1"}, subject: a.b, stream: S, create: true}}]
-`, Options{})
+`, Options{NATSServer: natsserver.Start})
 	if err != nil {
 		t.Fatalf("the embedded server's directory is still held: %v", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trailcast/trailcast/internal/yamlconf"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded/natsserver"
 )
 
 func load(text string) (*Config, error) { return Load("agent.yaml", []byte(text), os.LookupEnv) }
@@ -179,7 +180,7 @@ outputs:
 	}
 	checkPlaces(t, c.Check(), want)
 	checkPlaces(t, c.Check(), want) // the second time as the first
-	_, err = Build(c, Options{})
+	_, err = Build(c, Options{NATSServer: natsserver.Start})
 	checkPlaces(t, err, want)
 }
 

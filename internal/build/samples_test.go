@@ -32,6 +32,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/trailcast/trailcast/internal/yamlconf"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded/natsserver"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -65,7 +66,7 @@ func (b *bench) build(t *testing.T, name string) *Agent {
 	if err := c.Check(); err != nil {
 		t.Fatal(formatted(err))
 	}
-	agent, err := Build(c, Options{Stdout: &b.stdout})
+	agent, err := Build(c, Options{NATSServer: natsserver.Start, Stdout: &b.stdout})
 	if err != nil {
 		t.Fatal(formatted(err))
 	}

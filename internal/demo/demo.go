@@ -21,6 +21,7 @@ import (
 	"github.com/trailcast/trailcast/internal/build"
 	"github.com/trailcast/trailcast/internal/observe"
 	"github.com/trailcast/trailcast/outputs/natsout/embedded"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded/natsserver"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -51,7 +52,7 @@ func Run(ctx context.Context, o Options) (pipeline.Stats, error) {
 	if err != nil {
 		return stats, err
 	}
-	server, err := embedded.Start(embedded.Config{StoreDir: filepath.Join(dir, "nats"), Listen: "127.0.0.1:-1"},
+	server, err := natsserver.Start(embedded.Config{StoreDir: filepath.Join(dir, "nats"), Listen: "127.0.0.1:-1"},
 		embedded.Options{Log: o.Log})
 	if err != nil {
 		return stats, err
@@ -149,7 +150,7 @@ func runPipeline(ctx context.Context, dir, url string, log *slog.Logger) (pipeli
 	if err != nil {
 		return stats, err
 	}
-	agent, err := build.Build(config, build.Options{Log: log})
+	agent, err := build.Build(config, build.Options{Log: log, NATSServer: natsserver.Start})
 	if err != nil {
 		return stats, err
 	}

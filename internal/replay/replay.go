@@ -40,15 +40,16 @@ func Run(ctx context.Context, agent *build.Agent, dir string, take func(*quarant
 			continue
 		}
 		limited, cancel := context.WithTimeout(ctx, timeout)
-		switch agent.Engine.Deliver(limited, feeder(e)).Outcome {
-		case pipeline.Delivered:
+		r, settled := agent.Engine.Deliver(feeder(e)).Wait(limited)
+		switch {
+		case !settled || r.Outcome == pipeline.Retry:
+			result.Retry++
+		case r.Outcome == pipeline.Delivered:
 			result.Delivered++
 			done = append(done, e.ID)
-		case pipeline.Rejected:
+		default:
 			result.Rejected++
 			done = append(done, e.ID)
-		default:
-			result.Retry++
 		}
 		cancel()
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/outputs/natsout/embedded"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded/natsserver"
 	"github.com/trailcast/trailcast/outputs/outputtest"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -385,7 +386,7 @@ func TestEmbeddedServerAsksForTheOutputsPassword(t *testing.T) {
 	c := streamConfig("")
 	c.URL = nil
 	c.User, c.PasswordFile = "trail", writeFile(t, t.TempDir(), "password", []byte("s3cret\n"))
-	c.Embedded = &embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:-1"}
+	c.Embedded, c.Start = &embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:-1"}, natsserver.Start
 	var log logged
 	o := open(t, c, pipeline.Env{Log: log.logger()})
 	wantDelivery(t, o)
@@ -399,7 +400,7 @@ func TestEmbeddedServerAsksForTheOutputsPassword(t *testing.T) {
 }
 
 func TestServerThatTheProgramHasStarted(t *testing.T) {
-	shared, err := embedded.Start(embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:-1"}, embedded.Options{})
+	shared, err := natsserver.Start(embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:-1"}, embedded.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

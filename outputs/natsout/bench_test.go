@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/trailcast/trailcast/outputs/natsout/embedded"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded/natsserver"
 	"github.com/trailcast/trailcast/outputs/outputtest"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -19,7 +20,7 @@ import (
 func BenchmarkWrite(b *testing.B) {
 	stream := func(storage jetstream.StorageType, window int) func(b *testing.B) *Output {
 		return func(b *testing.B) *Output {
-			s, err := embedded.Start(embedded.Config{StoreDir: b.TempDir(), Listen: "127.0.0.1:-1", SyncInterval: 10 * time.Second},
+			s, err := natsserver.Start(embedded.Config{StoreDir: b.TempDir(), Listen: "127.0.0.1:-1", SyncInterval: 10 * time.Second},
 				embedded.Options{})
 			if err != nil {
 				b.Fatal(err)

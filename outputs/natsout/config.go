@@ -41,7 +41,10 @@ type Config struct {
 
 	// Server is a server that the program has started already: the output connects to it and leaves it running.
 	// Embedded is then ignored.
-	Server *embedded.Server `conf:"-"`
+	Server embedded.Server `conf:"-"`
+
+	// Start starts the server that Embedded asks for; nil: this program runs none.
+	Start embedded.Starter `conf:"-"`
 }
 
 // TLS is how connections are secured.

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/trailcast/trailcast/outputs/natsout/embedded"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded/natsserver"
 	"github.com/trailcast/trailcast/outputs/outputtest"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -107,14 +108,14 @@ func TestConformanceOfEmbedded(t *testing.T) {
 		New: func(t *testing.T) outputtest.Subject {
 			c := streamConfig("")
 			c.URL = nil
-			c.Embedded = &embedded.Config{Listen: "127.0.0.1:-1"}
+			c.Embedded, c.Start = &embedded.Config{Listen: "127.0.0.1:-1"}, natsserver.Start
 			dir := t.TempDir()
 			o := open(t, c, pipeline.Env{StateDir: dir})
 			return outputtest.Subject{Output: o, Delivered: func(t *testing.T) [][]byte {
 				s := o.Server()
 				select {
 				case <-o.ended: // the server has ended with its output: look into its store
-					again, err := embedded.Start(embedded.Config{StoreDir: s.StoreDir(), Listen: "127.0.0.1:-1"}, embedded.Options{})
+					again, err := natsserver.Start(embedded.Config{StoreDir: s.StoreDir(), Listen: "127.0.0.1:-1"}, embedded.Options{})
 					if err != nil {
 						t.Fatal(err)
 					}

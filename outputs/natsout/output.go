@@ -32,8 +32,8 @@ type Output struct {
 	log      *slog.Logger
 	link     *link
 
-	server *embedded.Server // in this process; nil: elsewhere
-	owned  bool             // server ends with the output
+	server embedded.Server // in this process; nil: elsewhere
+	owned  bool            // server ends with the output
 
 	unchecked, discards sync.Once // warnings about the stream
 
@@ -92,6 +92,9 @@ func (o *Output) startServer(stateDir string) error {
 	if o.server != nil || o.cfg.Embedded == nil {
 		return nil
 	}
+	if o.cfg.Start == nil {
+		return &conf.Error{Field: "embedded", Msg: "this program runs no NATS server", Hint: "set url instead"}
+	}
 	c := *o.cfg.Embedded
 	if c.StoreDir == "" {
 		if stateDir == "" {
@@ -107,7 +110,7 @@ func (o *Output) startServer(stateDir string) error {
 	if err != nil {
 		return fmt.Errorf("token_file: %w", err)
 	}
-	o.server, err = embedded.Start(c, embedded.Options{Log: o.log, User: o.cfg.User, Password: password, Token: token})
+	o.server, err = o.cfg.Start(c, embedded.Options{Log: o.log, User: o.cfg.User, Password: password, Token: token})
 	if err != nil {
 		return err
 	}
@@ -124,7 +127,7 @@ func secretNow(value, file string) (string, error) {
 }
 
 // Server returns the embedded server, nil where the servers are elsewhere.
-func (o *Output) Server() *embedded.Server { return o.server }
+func (o *Output) Server() embedded.Server { return o.server }
 
 // Limits implements pipeline.Limiter. More than one Write at a time keeps the window from draining between batches.
 func (o *Output) Limits() pipeline.Limits {

@@ -1,7 +1,6 @@
-// Package embedded runs a NATS server with JetStream inside the process, so that a fresh machine needs nothing else.
-// One server per process is meant: it takes the lock of its store directory and its port, and a second one on either
-// fails with a clear error.
-package embedded
+// Package natsserver runs a NATS server with JetStream inside the process. One server per process is meant: it takes the
+// lock of its store directory and its port, and a second one on either fails with a clear error.
+package natsserver
 
 import (
 	"context"
@@ -19,75 +18,8 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/outputs/natsout/embedded"
 )
-
-// Config is what users write under `embedded`.
-type Config struct {
-	StoreDir     string        `conf:"store_dir" doc:"Directory of the streams. Default: nats in the agent's state_dir." example:"/var/lib/trailcast/nats"`
-	Listen       string        `conf:"listen" default:"127.0.0.1:4222" doc:"Address that the server listens on; port -1 takes a free one. Anything but loopback needs user and password, or token, of the output." example:"127.0.0.1:4222"`
-	MaxStore     conf.Size     `conf:"max_store" doc:"Limit of all streams on disk. Default: three quarters of the free space." example:"20GiB"`
-	MaxPayload   conf.Size     `conf:"max_payload" default:"8MiB" doc:"Largest message, headers included (at most 64MiB)."`
-	SyncInterval time.Duration `conf:"sync_interval" default:"10s" doc:"How often streams are synced to the disk: what a power failure may take although it was confirmed (a crash of the process takes nothing). 0 syncs before each confirmation, which is slow."`
-}
-
-const (
-	DefaultListen     = "127.0.0.1:4222"
-	defaultMaxPayload = 8 << 20
-	maxPayload        = 64 << 20
-)
-
-// Validate returns the mistakes in c as errors about its keys.
-func (c *Config) Validate() error {
-	var errs []error
-	if _, _, err := c.listen(); err != nil {
-		errs = append(errs, conf.FieldErrorf("listen", "%v", err))
-	}
-	if c.MaxPayload < 0 || c.MaxPayload > maxPayload {
-		errs = append(errs, conf.FieldErrorf("max_payload", "%d is not between 1 and 64MiB", c.MaxPayload))
-	}
-	if c.SyncInterval < 0 {
-		errs = append(errs, conf.FieldErrorf("sync_interval", "%v is negative", c.SyncInterval))
-	}
-	return errors.Join(errs...)
-}
-
-// Loopback reports whether only this machine can reach the server.
-func (c *Config) Loopback() bool {
-	host, _, err := c.listen()
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func (c *Config) listen() (host string, port int, err error) {
-	listen := c.Listen
-	if listen == "" {
-		listen = DefaultListen
-	}
-	host, portText, err := net.SplitHostPort(listen)
-	if err != nil {
-		return "", 0, fmt.Errorf("%q is no host:port (for example %s)", listen, DefaultListen)
-	}
-	port, err = strconv.Atoi(portText)
-	if err != nil || port < -1 || port == 0 || port > 65535 {
-		return "", 0, fmt.Errorf("%q: the port is not between 1 and 65535, or -1 for a free one", listen)
-	}
-	if host == "" {
-		host = "0.0.0.0"
-	}
-	return host, port, nil
-}
-
-// Options are what the program gives besides the user's Config.
-type Options struct {
-	Log *slog.Logger // nil: nothing is logged
-
-	// Credentials that clients must show; all empty: none.
-	User, Password, Token string
-}
 
 // Server is a running server. Its methods are safe for concurrent use.
 type Server struct {
@@ -102,11 +34,11 @@ type Server struct {
 const readyTimeout = 10 * time.Second
 
 // Start starts a server and returns when it takes connections. c.StoreDir must be set.
-func Start(c Config, o Options) (*Server, error) {
+func Start(c embedded.Config, o embedded.Options) (embedded.Server, error) {
 	if c.StoreDir == "" {
 		return nil, errors.New("embedded NATS server: store_dir is not set")
 	}
-	host, port, err := c.listen()
+	host, port, err := c.Address()
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS server: %w", err)
 	}
@@ -142,10 +74,10 @@ func lockDir(dir string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-func (s *Server) start(c Config, o Options, host string, port int) error {
+func (s *Server) start(c embedded.Config, o embedded.Options, host string, port int) error {
 	payload := int32(c.MaxPayload)
 	if payload == 0 {
-		payload = defaultMaxPayload
+		payload = embedded.DefaultMaxPayload
 	}
 	options := &server.Options{
 		ServerName:      "trailcast",
@@ -153,7 +85,7 @@ func (s *Server) start(c Config, o Options, host string, port int) error {
 		Port:            port,
 		NoSigs:          true,
 		MaxPayload:      payload,
-		MaxPending:      2 * maxPayload, // bytes held for one slow client
+		MaxPending:      2 * embedded.MaxPayload, // bytes held for one slow client
 		JetStream:       true,
 		StoreDir:        s.dir,
 		SyncInterval:    c.SyncInterval,

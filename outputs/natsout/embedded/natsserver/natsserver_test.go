@@ -1,4 +1,4 @@
-package embedded
+package natsserver
 
 import (
 	"net"
@@ -8,9 +8,11 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
+
+	"github.com/trailcast/trailcast/outputs/natsout/embedded"
 )
 
-func start(t *testing.T, c Config, o Options) *Server {
+func start(t *testing.T, c embedded.Config, o embedded.Options) embedded.Server {
 	t.Helper()
 	s, err := Start(c, o)
 	if err != nil {
@@ -22,9 +24,9 @@ func start(t *testing.T, c Config, o Options) *Server {
 
 func TestServerKeepsItsStreams(t *testing.T) {
 	before := goleak.IgnoreCurrent()
-	c := Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:-1"}
+	c := embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:-1"}
 	for run := range 3 {
-		s, err := Start(c, Options{})
+		s, err := Start(c, embedded.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,15 +59,15 @@ func TestServerKeepsItsStreams(t *testing.T) {
 
 func TestStoreDirectoryAndPortAreTakenOnce(t *testing.T) {
 	dir := t.TempDir()
-	first := start(t, Config{StoreDir: dir, Listen: "127.0.0.1:-1"}, Options{})
-	if _, err := Start(Config{StoreDir: dir, Listen: "127.0.0.1:-1"}, Options{}); err == nil ||
+	first := start(t, embedded.Config{StoreDir: dir, Listen: "127.0.0.1:-1"}, embedded.Options{})
+	if _, err := Start(embedded.Config{StoreDir: dir, Listen: "127.0.0.1:-1"}, embedded.Options{}); err == nil ||
 		!strings.Contains(err.Error(), "in use by another server") {
 		t.Errorf("second server on the same store_dir: got %v, want the error that it is in use", err)
 	}
 
-	other := Config{StoreDir: t.TempDir(), Listen: strings.TrimPrefix(first.ClientURL(), "nats://")}
+	other := embedded.Config{StoreDir: t.TempDir(), Listen: strings.TrimPrefix(first.ClientURL(), "nats://")}
 	begin := time.Now()
-	if _, err := Start(other, Options{}); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if _, err := Start(other, embedded.Options{}); err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("second server on the same port: got %v, want the error that the address is in use", err)
 	}
 	if took := time.Since(begin); took > 5*time.Second {
@@ -74,11 +76,11 @@ func TestStoreDirectoryAndPortAreTakenOnce(t *testing.T) {
 
 	// A failed start leaves nothing locked.
 	other.Listen = "127.0.0.1:-1"
-	start(t, other, Options{})
+	start(t, other, embedded.Options{})
 }
 
 func TestLoopbackByDefault(t *testing.T) {
-	c := Config{StoreDir: t.TempDir()}
+	c := embedded.Config{StoreDir: t.TempDir()}
 	if !c.Loopback() {
 		t.Error("the default address is not loopback")
 	}
@@ -86,14 +88,14 @@ func TestLoopbackByDefault(t *testing.T) {
 		"localhost:1": true, "[::1]:4222": true, "127.0.0.1:-1": true,
 		"0.0.0.0:4222": false, ":4222": false, "192.0.2.1:4222": false, "nats.example:4222": false, "nonsense": false,
 	} {
-		if got := (&Config{Listen: listen}).Loopback(); got != want {
+		if got := (&embedded.Config{Listen: listen}).Loopback(); got != want {
 			t.Errorf("Loopback of %q: got %v, want %v", listen, got, want)
 		}
 	}
 }
 
 func TestCredentialsAreAsked(t *testing.T) {
-	s := start(t, Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:-1"}, Options{User: "trail", Password: "s3cret"})
+	s := start(t, embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:-1"}, embedded.Options{User: "trail", Password: "s3cret"})
 	if nc, err := nats.Connect(s.ClientURL()); err == nil {
 		nc.Close()
 		t.Error("connected without password")
@@ -106,7 +108,7 @@ func TestCredentialsAreAsked(t *testing.T) {
 }
 
 func TestAddressOfAllInterfacesIsReachable(t *testing.T) {
-	s := start(t, Config{StoreDir: t.TempDir(), Listen: "0.0.0.0:-1"}, Options{Token: "t"})
+	s := start(t, embedded.Config{StoreDir: t.TempDir(), Listen: "0.0.0.0:-1"}, embedded.Options{Token: "t"})
 	host, _, err := net.SplitHostPort(strings.TrimPrefix(s.ClientURL(), "nats://"))
 	if err != nil || host != "127.0.0.1" {
 		t.Errorf("ClientURL %q: want 127.0.0.1", s.ClientURL())
@@ -114,7 +116,7 @@ func TestAddressOfAllInterfacesIsReachable(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	for _, c := range []Config{
+	for _, c := range []embedded.Config{
 		{Listen: "127.0.0.1"}, {Listen: "127.0.0.1:0"}, {Listen: "127.0.0.1:70000"}, {Listen: "a:b"},
 		{MaxPayload: 65 << 20}, {SyncInterval: -1},
 	} {
@@ -122,7 +124,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%+v is valid", c)
 		}
 	}
-	if err := (&Config{Listen: "[::1]:-1", MaxPayload: 64 << 20}).Validate(); err != nil {
+	if err := (&embedded.Config{Listen: "[::1]:-1", MaxPayload: 64 << 20}).Validate(); err != nil {
 		t.Error(err)
 	}
 }

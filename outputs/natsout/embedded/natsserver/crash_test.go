@@ -1,4 +1,4 @@
-package embedded
+package natsserver
 
 import (
 	"bufio"
@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/trailcast/trailcast/outputs/natsout/embedded"
 )
 
 // storeVariable names the store directory for a process of this test binary that publishes until it is killed.
@@ -18,7 +20,7 @@ func TestPublishUntilKilled(t *testing.T) {
 	if dir == "" {
 		t.Skip("run by TestConfirmedMessagesSurviveAKill in a process of its own")
 	}
-	_, js := connect(t, start(t, Config{StoreDir: dir, Listen: "127.0.0.1:-1", SyncInterval: 1 << 40}, Options{}))
+	_, js := connect(t, start(t, embedded.Config{StoreDir: dir, Listen: "127.0.0.1:-1", SyncInterval: 1 << 40}, embedded.Options{}))
 	if _, err := js.AddStream(&nats.StreamConfig{Name: "A", Subjects: []string{"a"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +32,7 @@ func TestPublishUntilKilled(t *testing.T) {
 	}
 }
 
-func connect(t *testing.T, s *Server) (*nats.Conn, nats.JetStreamContext) {
+func connect(t *testing.T, s embedded.Server) (*nats.Conn, nats.JetStreamContext) {
 	t.Helper()
 	nc, err := nats.Connect(s.ClientURL())
 	if err != nil {
@@ -71,7 +73,7 @@ func TestConfirmedMessagesSurviveAKill(t *testing.T) {
 	}
 
 	// The kill released the lock of the directory.
-	_, js := connect(t, start(t, Config{StoreDir: dir, Listen: "127.0.0.1:-1"}, Options{}))
+	_, js := connect(t, start(t, embedded.Config{StoreDir: dir, Listen: "127.0.0.1:-1"}, embedded.Options{}))
 	for i := 1; i <= confirmed; i++ {
 		m, err := js.GetMsg("A", uint64(i))
 		if err != nil || string(m.Data) != fmt.Sprintf("message %d", i) {
