@@ -122,6 +122,12 @@ func (w writer) origin(f *pipeline.Facts, r *pipeline.Record) writer {
 		w = append(w, ']')
 	}
 	w = w.text("tag", o.Tag)
+	if !o.Time.IsZero() {
+		w = w.name("time")
+		w = append(w, '"')
+		w = o.Time.UTC().AppendFormat(w, time.RFC3339Nano)
+		w = append(w, '"')
+	}
 	if o.Owner != f.Account.ID {
 		w = w.text("owner", o.Owner)
 	}

@@ -34,7 +34,7 @@ func everything() (*pipeline.Facts, place, *pipeline.Record) {
 		Session:      pipeline.Session{ID: "s-0", Target: "i-1", Document: "d", Reason: "r"},
 	}
 	r := &pipeline.Record{Index: 17, Origin: &pipeline.Origin{Input: "trail", Object: "s3://b/k", Via: []string{"sqs", "s3"},
-		Tag: "cloudtrail.x", Owner: "777788889999"}}
+		Tag: "cloudtrail.x", Time: time.Unix(1700000000, 5), Owner: "777788889999"}}
 	return facts, place{country: "IE", city: "Dublin", asn: 64500}, r
 }
 

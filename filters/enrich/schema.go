@@ -112,6 +112,7 @@ func table() []member {
 			integer("index", "Ordinal of the record in the object, from 0."),
 			list("via", "The envelopes that were taken off, outermost first."),
 			text("tag", "Fluent Bit tag."),
+			text("time", "The time that the transport gives the event, which is not the event's own: Fluent Bit's timestamp."),
 			text("owner", "The account that the envelope names as its owner, where it is another than the record's: "+
 				"look at such events with care.")),
 		list("trimmed", "Members of the event that an output with on_too_large: trim replaced by a marker."),

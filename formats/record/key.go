@@ -46,6 +46,10 @@ func appendProvenance(dst []byte, r *pipeline.Record) []byte {
 	if o := r.Origin; o != nil {
 		dst = appendPart(dst, o.Object)
 		dst = appendPart(dst, o.Identity)
+		if o.Tag != "" { // Fluent Bit gives a record no identity but its tag and its time
+			dst = appendPart(append(dst, 't'), o.Tag)
+			dst = append(strconv.AppendInt(dst, o.Time.UnixNano(), 10), ':')
+		}
 	}
 	dst = append(strconv.AppendInt(dst, r.Index, 10), '@')
 	return append(strconv.AppendInt(dst, r.Offset, 10), ':')

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -56,6 +57,8 @@ func TestKeyOfARecordWithoutEventID(t *testing.T) {
 		"object":                   func(r *pipeline.Record) { r.Origin.Object = "p" },
 		"identity":                 func(r *pipeline.Record) { r.Origin.Identity = "f" },
 		"border of the two":        func(r *pipeline.Record) { r.Origin.Object, r.Origin.Identity = "oe", "" },
+		"tag":                      func(r *pipeline.Record) { r.Origin.Tag = "t" },
+		"time of a tag":            func(r *pipeline.Record) { r.Origin.Tag, r.Origin.Time = "t", time.Unix(1, 1) },
 		"index":                    func(r *pipeline.Record) { r.Index = 2 },
 		"offset":                   func(r *pipeline.Record) { r.Offset = 3 },
 		"seed":                     func(r *pipeline.Record) { r.Seed = "3" },

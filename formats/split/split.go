@@ -99,7 +99,37 @@ func (s *Splitter) Split(ctx context.Context, r io.Reader, origin *pipeline.Orig
 	return run.stats, err
 }
 
-// run is one Split.
+// Documents splits documents that are in memory one by one, so that they share batches.
+type Documents struct{ run run }
+
+// Documents returns a way to split documents one by one. It is used by one goroutine, and ended by Flush.
+func (s *Splitter) Documents(ctx context.Context, to Feeder) *Documents {
+	return &Documents{run{splitter: s, options: s.options, ctx: ctx, to: to}}
+}
+
+// Add splits one document. raw must be one valid JSON object that nobody writes to any more; its records have the offset.
+// The error is the Feeder's.
+func (d *Documents) Add(raw []byte, origin *pipeline.Origin, offset int64) error {
+	if err := d.run.ctx.Err(); err != nil {
+		return err
+	}
+	return d.run.document(raw, place{origin: origin, offset: offset, fixed: true})
+}
+
+// Broken reports a piece that is no document, in the order of the documents.
+func (d *Documents) Broken(b pipeline.Broken) error {
+	b.Index = d.run.batch.index
+	d.run.batch.index++
+	return d.run.broken(b)
+}
+
+// Flush feeds what is left.
+func (d *Documents) Flush() (Stats, error) {
+	err := d.run.flush()
+	return d.run.stats, err
+}
+
+// run is one Split, or the splitting of Documents.
 type run struct {
 	splitter *Splitter
 	options  Options

@@ -237,6 +237,49 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+func TestDocumentsAreSplitAsStreamsAre(t *testing.T) {
+	documents := []string{
+		ct("a"),
+		`{"Records":[` + ct("b") + `,` + ct("c") + `]}`,
+		`{"log":` + quote(ct("d")) + `}`,
+		`{"log":"plain text","n":5}`,
+		sns(`{"Records":[` + ct("e") + `]}`),
+		eventBridge("AWS API Call via CloudTrail", ct("f")),
+		`{"Records":[7,` + ct("g") + `]}`,
+		fmt.Sprintf(session, sid),
+	}
+	options := split.Options{Unwrap: []string{"log"}, BatchEvents: 3}
+	origin := &pipeline.Origin{Input: "in", Tag: "t"}
+	want, stats := run(t, options, strings.NewReader(strings.Join(documents, "\n")), origin)
+
+	got := &collector{}
+	d := split.New(options).Documents(t.Context(), got)
+	for i, text := range documents {
+		if err := d.Add([]byte(text), origin, int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gotStats, err := d.Flush()
+	if err != nil || gotStats.Events != stats.Events || gotStats.Broken != 1 {
+		t.Errorf("got %+v, %v; want %+v", gotStats, err, stats)
+	}
+	if len(got.events) != len(want.events) {
+		t.Fatalf("%d events, want %d", len(got.events), len(want.events))
+	}
+	for i, e := range got.events {
+		w := want.events[i]
+		if string(e.Raw) != string(w.Raw) || e.Record.Index != w.Record.Index || e.Key() != w.Key() && e.Record.Kind != pipeline.KindOther && e.Record.Kind != pipeline.KindSessionLog {
+			t.Errorf("event %d is %s with index %d, want %s with %d", i, e.Raw, e.Record.Index, w.Raw, w.Record.Index)
+		}
+		if fmt.Sprint(e.Record.Origin.Via) != fmt.Sprint(w.Record.Origin.Via) || e.Record.Origin.Tag != "t" {
+			t.Errorf("event %d: origin %+v, want via %v", i, e.Record.Origin, w.Record.Origin.Via)
+		}
+	}
+	if e := got.events[2]; e.Record.Offset != 1 {
+		t.Errorf("the second record of the second document has offset %d, want the document's", e.Record.Offset)
+	}
+}
+
 func TestPlacesOfRecords(t *testing.T) {
 	in := `{"x":1,"Records":[` + ct("A") + ", " + ct("B") + "]}\n" + ct("C")
 	c := splitText(t, in)

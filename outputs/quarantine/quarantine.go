@@ -69,6 +69,7 @@ type Entry struct {
 	Owner     string    `json:"owner,omitempty"`
 	Region    string    `json:"region,omitempty"`
 	Tag       string    `json:"tag,omitempty"`
+	Arrived   time.Time `json:"arrived,omitzero"` // the transport's time
 	Index     int64     `json:"index"`
 	Offset    int64     `json:"offset"`
 	Size      int64     `json:"size"` // of the raw bytes; larger than what is kept where those were cut
@@ -95,7 +96,7 @@ func (e *Entry) Cut() bool { return int64(len(e.Bytes())) < e.Size }
 
 // Origin is where the entry's record came from.
 func (e *Entry) Origin() *pipeline.Origin {
-	return &pipeline.Origin{Input: e.Input, Object: e.Object, Identity: e.Identity, Via: e.Via, Owner: e.Owner, Region: e.Region, Tag: e.Tag}
+	return &pipeline.Origin{Input: e.Input, Object: e.Object, Identity: e.Identity, Via: e.Via, Owner: e.Owner, Region: e.Region, Tag: e.Tag, Time: e.Arrived}
 }
 
 // Store is a quarantine that takes entries. One process at a time opens it.
@@ -217,7 +218,7 @@ func entryOf(q pipeline.QuarantineEntry) Entry {
 	}
 	if o := q.Origin; o != nil {
 		e.Input, e.Object, e.Identity, e.Via = o.Input, o.Object, o.Identity, o.Via
-		e.Owner, e.Region, e.Tag = o.Owner, o.Region, o.Tag
+		e.Owner, e.Region, e.Tag, e.Arrived = o.Owner, o.Region, o.Tag, o.Time
 	}
 	if utf8.Valid(q.Raw) {
 		e.Raw = string(q.Raw)
