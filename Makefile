@@ -3,10 +3,13 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
 
-.PHONY: build test short lint fuzz bench generate demo clean
+.PHONY: build plugin test short lint fuzz bench generate demo clean
 
 build: ## the agent
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o trailcast ./cmd/trailcast
+
+plugin: ## the Fluent Bit output plugin; needs a C compiler, and the glibc of the oldest system that it is for
+	CGO_ENABLED=1 $(GO) build -buildmode=c-shared -tags netgo,osusergo -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o out_trailcast.so ./plugin
 
 test: lint ## everything that CI runs but the fuzzing
 	$(GO) test -race ./...

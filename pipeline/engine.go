@@ -341,12 +341,16 @@ type Delivery struct {
 }
 
 // Deliver opens a frame and feeds it on a goroutine of its own: the plugin's driver. The context of feed ends when the
-// engine closes. An error or a panic of feed abandons the frame.
-func (e *Engine) Deliver(feed func(ctx context.Context, f *Frame) error) *Delivery {
+// engine closes. An error or a panic of feed abandons the frame. settled, which may be nil, is called at the end; see
+// Intake.Open.
+func (e *Engine) Deliver(feed func(ctx context.Context, f *Frame) error, settled func(Result)) *Delivery {
 	d := &Delivery{settled: make(chan struct{})}
 	f := e.Open(func(r Result) {
 		d.result = r
 		close(d.settled)
+		if settled != nil {
+			settled(r)
+		}
 	})
 	e.feeders.Go(func() {
 		if err := e.runFeed(f, feed); err != nil {

@@ -112,7 +112,7 @@ func TestADeliveryGoesOnWhenNobodyWaits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := e.Deliver(feedAll(records("a", 3)))
+		d := e.Deliver(feedAll(records("a", 3)), nil)
 		for range 3 {
 			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 			if r, settled := d.Wait(ctx); settled {
@@ -142,7 +142,7 @@ func TestCloseEndsFeeds(t *testing.T) {
 		close(fed)
 		<-ctx.Done()
 		return ctx.Err()
-	})
+	}, nil)
 	<-fed
 	if err := e.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestCloseEndsFeeds(t *testing.T) {
 func TestAPanicWhileFeedingIsRetry(t *testing.T) {
 	out := funcOutput{write: func(context.Context, []pipeline.Event) error { return nil }}
 	e := start(t, pipeline.Settings{Outputs: []pipeline.OutputStage{{Name: "out", Output: out}}})
-	d := e.Deliver(func(context.Context, *pipeline.Frame) error { panic("broken chunk") })
+	d := e.Deliver(func(context.Context, *pipeline.Frame) error { panic("broken chunk") }, nil)
 	if r, settled := d.Wait(t.Context()); !settled || r.Outcome != pipeline.Retry || !strings.Contains(r.Err.Error(), "broken chunk") {
 		t.Errorf("got %+v, %v, want a retry that names the panic", r, settled)
 	}
@@ -164,7 +164,7 @@ func TestAPanicWhileFeedingIsRetry(t *testing.T) {
 // deliver waits for a delivery to settle.
 func deliver(t *testing.T, e *pipeline.Engine, feed func(context.Context, *pipeline.Frame) error) pipeline.Result {
 	t.Helper()
-	r, settled := e.Deliver(feed).Wait(t.Context())
+	r, settled := e.Deliver(feed, nil).Wait(t.Context())
 	if !settled {
 		t.Fatal("the delivery does not settle")
 	}
@@ -231,7 +231,7 @@ func TestRetryBeatsReject(t *testing.T) {
 	}}
 	e := start(t, pipeline.Settings{Quarantine: aside, Outputs: []pipeline.OutputStage{{Name: "out", Output: out}},
 		BackoffMin: time.Millisecond, BackoffMax: time.Millisecond})
-	d := e.Deliver(feedAll(records("a", 4)))
+	d := e.Deliver(feedAll(records("a", 4)), nil)
 	<-tried
 	<-tried // the first is over, and a0 in quarantine
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)

@@ -87,7 +87,7 @@ func (b *bench) send(fail error, keys ...string) pipeline.Result {
 			return err
 		}
 		return fail
-	}).Wait(b.Context())
+	}, nil).Wait(b.Context())
 	return r
 }
 

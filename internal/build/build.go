@@ -34,6 +34,10 @@ type Options struct {
 	// NoInputs leaves out the inputs: events come in by Agent.Engine.Open or Deliver.
 	NoInputs bool
 
+	// Quarantine is one that is open already and stays open; then no state directory is used. This is the plugin's way:
+	// several instances in one process share a quarantine.
+	Quarantine *quarantine.Store
+
 	// Offline takes no lock, starts no engine and no embedded NATS server (an output that has one connects to the
 	// address that it would listen on), and has no quarantine: for looking at a configuration that an agent may be
 	// running. Nothing is to be written to the outputs.
@@ -104,7 +108,11 @@ func (b *builder) build() (*Agent, error) {
 		return nil, err
 	}
 	owned := len(b.opened) // filters: the engine closes them
-	if !b.options.Offline {
+	switch {
+	case b.options.Offline:
+	case b.options.Quarantine != nil:
+		a.Quarantine = b.options.Quarantine
+	default:
 		if err := b.storage(a); err != nil {
 			return nil, err
 		}

@@ -66,7 +66,7 @@ outputs:
 			Raw: []byte(raw), Kind: pipeline.KindOther, Origin: &pipeline.Origin{Input: "test"}, Index: int64(i), Reader: record.Reader{},
 		}))
 	}
-	result, _ := agent.Engine.Deliver(func(ctx context.Context, f *pipeline.Frame) error { return f.Feed(ctx, events) }).Wait(t.Context())
+	result, _ := agent.Engine.Deliver(func(ctx context.Context, f *pipeline.Frame) error { return f.Feed(ctx, events) }, nil).Wait(t.Context())
 	if result.Outcome != pipeline.Delivered {
 		t.Fatalf("%+v", result)
 	}

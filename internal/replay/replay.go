@@ -40,7 +40,7 @@ func Run(ctx context.Context, agent *build.Agent, dir string, take func(*quarant
 			continue
 		}
 		limited, cancel := context.WithTimeout(ctx, timeout)
-		r, settled := agent.Engine.Deliver(feeder(e)).Wait(limited)
+		r, settled := agent.Engine.Deliver(feeder(e), nil).Wait(limited)
 		switch {
 		case !settled || r.Outcome == pipeline.Retry:
 			result.Retry++

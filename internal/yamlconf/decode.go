@@ -24,7 +24,7 @@ type Unmarshaler interface {
 }
 
 // Decode reads the one document of data into the struct that into points to. file is the name that positions carry; env
-// looks variables up, as os.LookupEnv does. A returned error is *Errors; into is then only partly filled. Nothing in
+// looks variables up, as os.LookupEnv does; with nil nothing is expanded. A returned error is *Errors; into is then only partly filled. Nothing in
 // data makes Decode panic.
 func Decode(file string, data []byte, env func(string) (string, bool), into any) error {
 	return Read(file, data, env, into).Err()

@@ -11,7 +11,7 @@ var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // again. The default is used when the variable is unset or empty, as in a shell.
 func (d *Decoder) expand(n Node) (string, bool) {
 	s := n.n.Value
-	if !strings.Contains(s, "${") || d.silent {
+	if d.env == nil || d.silent || !strings.Contains(s, "${") {
 		return s, true
 	}
 	var b strings.Builder
@@ -44,10 +44,7 @@ func (d *Decoder) expand(n Node) (string, bool) {
 			wrong(i, s[i:at]+" is no environment variable", "write ${NAME}, or $${ for a literal ${")
 			continue
 		}
-		value, set := "", false
-		if d.env != nil {
-			value, set = d.env(name)
-		}
+		value, set := d.env(name)
 		switch {
 		case value != "":
 		case hasDefault:
