@@ -2,6 +2,7 @@ package build
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -240,7 +241,23 @@ func LoadFlat(get func(name string) string) (*PluginConfig, []FlatError) {
 		return nil, f.errs
 	}
 	config, err := LoadPlugin("", []byte(f.document()), nil)
-	return config, f.explain(err)
+	if err != nil {
+		return nil, f.explain(err)
+	}
+	config.flat = &f
+	return config, nil
+}
+
+// Explain says what Build has found wrong in terms of what the user has written: flat keys, or a file.
+func (c *PluginConfig) Explain(err error) error {
+	if c.flat == nil || err == nil {
+		return err
+	}
+	var errs []error
+	for _, e := range c.flat.explain(err) {
+		errs = append(errs, &e)
+	}
+	return errors.Join(errs...)
 }
 
 // flat turns flat keys into a document.
@@ -427,7 +444,11 @@ func (f *flat) explain(err error) []FlatError {
 		if m.Hint != "" {
 			msg += " (" + m.Hint + ")"
 		}
-		errs = append(errs, FlatError{f.keyOf(m.Path), msg})
+		key := f.keyOf(m.Path)
+		if field, rest, ok := strings.Cut(msg, ": "); ok && f.names[m.Path+"."+field] != "" {
+			key, msg = f.names[m.Path+"."+field], rest
+		}
+		errs = append(errs, FlatError{key, msg})
 	}
 	return errs
 }

@@ -21,6 +21,7 @@ type PluginConfig struct {
 	Outputs    []Output   `conf:"outputs" required:"true" doc:"Where events go. Each output gets every event for which its when holds."`
 
 	pipeline *Config
+	flat     *flat // what it was made of; nil: of a file
 }
 
 // Quarantine is the quarantine of a plugin. All instances in one process that name the same directory share it.

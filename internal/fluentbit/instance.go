@@ -57,7 +57,7 @@ func newInstance(c *build.PluginConfig, o Options, store *sharedStore, release f
 	log := newLog(o.Name, o.Level, o.Print)
 	agent, err := build.Build(c.Pipeline(), build.Options{Log: log, NoInputs: true, Quarantine: store.Store})
 	if err != nil {
-		return nil, err
+		return nil, c.Explain(err)
 	}
 	in := &Instance{
 		log: log, agent: agent, splitter: c.FluentBit.Splitter(), timeout: c.FluentBit.FlushTimeout,
