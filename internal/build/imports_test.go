@@ -44,7 +44,7 @@ var layers = []layer{
 	{"internal/build", append([]string{
 		"filters", "inputs", "outputs", "formats", "internal/statedir", "internal/yamlconf",
 	}, leaves...), false},
-	{"plugin", []string{"internal", "pipeline", "formats", "filters", "outputs"}, false},
+	{"plugin", []string{"internal/fluentbit"}, true},
 	{"bench", []string{"internal", "pipeline", "formats", "bench"}, false},
 	{"cmd", []string{"internal", "pipeline", "formats", "filters", "inputs", "outputs"}, false},
 	{"internal", []string{"internal", "pipeline", "formats", "filters", "inputs", "outputs"}, false}, // what commands do
@@ -119,7 +119,7 @@ func allowedInTests(pkg, imported string) bool {
 	switch {
 	case within(pkg, "outputs"):
 		return within(imported, "outputs/outputtest") || within(imported, "bench/gen")
-	case within(pkg, "internal/msgpack"):
+	case within(pkg, "internal/msgpack"), within(pkg, "internal/fluentbit"):
 		return within(imported, "bench/gen")
 	case within(pkg, "formats"), within(pkg, "filters"), within(pkg, "inputs"), within(pkg, "pipeline"):
 		return within(imported, "bench/gen") || within(imported, "formats") || within(imported, "internal/rawjson")

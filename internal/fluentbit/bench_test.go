@@ -23,6 +23,8 @@ func BenchmarkFlush(b *testing.B) {
 		{"enriched", map[string]string{"Enrich": "on", "File_Path": b.TempDir() + "/x.ndjson", "When_File": `.eventName == "none"`}},
 		{"file", map[string]string{"File_Path": b.TempDir() + "/{account}.ndjson"}},
 		{"jetstream", map[string]string{"Nats_Url": server.ClientURL(), "Nats_Subject": "a.{account}.{action}", "Nats_Stream": "A", "Nats_Create": "on"}},
+		{"all", map[string]string{"Nats_Url": server.ClientURL(), "Nats_Subject": "c.{account}.{region}.{service}.{action}", "Nats_Stream": "C", "Nats_Create": "on",
+			"Enrich": "on", "Filter": `select(.eventType != "AwsVpceEvent")`}},
 		{"core", map[string]string{"Nats_Url": server.ClientURL(), "Nats_Subject": "b.{account}.{action}"}},
 	} {
 		b.Run(bench.name, func(b *testing.B) {

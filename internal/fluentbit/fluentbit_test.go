@@ -512,6 +512,7 @@ func TestManyFlushes(t *testing.T) {
 			t.Fatal("not OK")
 		}
 	}
+	in.Close()
 	if s := in.agent.Stats(); s.OpenFrames != 0 || s.EventsInFlight != 0 || s.Filtered != 100_000 || in.ledger.len() != 0 {
 		t.Errorf("%+v, %d chunks remembered", s, in.ledger.len())
 	}
