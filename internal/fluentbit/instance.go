@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -44,6 +45,8 @@ type Instance struct {
 	room      *semaphore.Weighted
 	roomBytes int64
 
+	stuck atomic.Bool // the last chunks were not confirmed in time, and none was since
+
 	alive context.Context // ends when Close begins
 	stop  context.CancelFunc
 	stats sync.WaitGroup
@@ -77,6 +80,10 @@ func newInstance(c *build.PluginConfig, o Options, store *sharedStore, release f
 	return in, nil
 }
 
+// stuckTimeout is how long a flush waits while nothing gets through. The pipeline goes on trying what it holds by itself;
+// waiting longer would only hold up Fluent Bit, its other outputs and its shutdown.
+const stuckTimeout = 50 * time.Millisecond
+
 // Flush delivers a chunk. It reads the chunk during the call only. Any number of flushes may run at once.
 func (in *Instance) Flush(tag string, chunk []byte) (answer Answer) {
 	defer func() {
@@ -85,24 +92,35 @@ func (in *Instance) Flush(tag string, chunk []byte) (answer Answer) {
 			answer = Retry
 		}
 	}()
-	ctx, cancel := context.WithTimeout(in.alive, in.timeout)
+	timeout := in.timeout
+	if in.stuck.Load() {
+		timeout = min(timeout, stuckTimeout)
+	}
+	ctx, cancel := context.WithTimeout(in.alive, timeout)
 	defer cancel()
 	d := in.ledger.take(tag, chunk)
 	unreadable := false
 	if d == nil {
 		c, err := in.read(ctx, tag, chunk)
 		if err != nil {
+			in.stuck.Store(true)
 			in.full.do(func(more int) {
 				in.log.Warn("too much waits for the outputs; Fluent Bit keeps further chunks", "err", err, "more", more)
 			})
 			return Retry
 		}
 		unreadable = c.unreadable
-		d = in.agent.Engine.Deliver(c.feed, func(pipeline.Result) { in.room.Release(c.room) })
+		d = in.agent.Engine.Deliver(c.feed, func(r pipeline.Result) {
+			in.room.Release(c.room)
+			if r.Outcome != pipeline.Retry {
+				in.stuck.Store(false)
+			}
+		})
 	}
 	result, settled := d.Wait(ctx)
 	switch {
 	case !settled:
+		in.stuck.Store(true)
 		in.ledger.put(tag, chunk, d)
 		in.slow.do(func(more int) {
 			in.log.Warn("outputs have not confirmed a chunk in time; Fluent Bit retries it, and it waits for the rest then",
