@@ -513,6 +513,65 @@ func TestFluentBitKilled(t *testing.T) {
 	}
 }
 
+// The sample configurations run as they are, but for directories and addresses.
+func TestFluentBitRunsTheSamples(t *testing.T) {
+	fluentBitFile(t)
+	lines, _ := staged(t)
+	for _, name := range []string{"tail-jetstream.conf", "tail-files.yaml", "config-file.conf", "http-files.conf"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			server := natsServer(t, dir+"/js", "127.0.0.1:-1")
+			_, port, _ := strings.Cut(freePort(t), ":")
+			moved := strings.NewReplacer("/var/lib/fluent-bit", dir+"/lib", "/var/log/cloudtrail", dir+"/in", "/var/log/audit", dir+"/audit",
+				"nats://127.0.0.1:4222", server.ClientURL(), "/etc/trailcast", dir, "9880", port)
+			for _, file := range []string{name, "parsers.conf", "pipeline.yaml"} {
+				text, err := os.ReadFile("../configs/fluent-bit/" + file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				write(t, dir+"/"+file, moved.Replace(string(text)))
+			}
+			if err := os.MkdirAll(dir+"/lib", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for i, l := range lines[len(lines)-10:] {
+				put(t, dir, i, l)
+			}
+			f := &fluentBit{T: t, dir: dir, done: make(chan error, 1)}
+			f.cmd = exec.Command(fluentBitFile(t), "-e", pluginFile(t), "-c", dir+"/"+name)
+			f.cmd.Stdout, f.cmd.Stderr = f, f
+			if err := f.cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			go func() { f.done <- f.cmd.Wait() }()
+			t.Cleanup(func() {
+				_ = f.cmd.Process.Kill()
+				if t.Failed() {
+					t.Log(f.log())
+				}
+			})
+			if name == "http-files.conf" {
+				f.until("the http input", func() bool {
+					r, err := http.Post("http://127.0.0.1:"+port+"/cloudtrail", "application/json", bytes.NewReader(lines[len(lines)-1].line))
+					if err != nil {
+						return false
+					}
+					r.Body.Close()
+					return r.StatusCode < 300
+				})
+			}
+			f.until("something", func() bool {
+				files, _ := filepath.Glob(dir + "/audit/*/*")
+				return len(files) > 0 || messagesIn(server.ClientURL(), "AUDIT") > 0
+			})
+			f.stop()
+			if strings.Contains(f.log(), "[error]") {
+				t.Error("there are errors in the log")
+			}
+		})
+	}
+}
+
 func TestFluentBitRefusesMistakes(t *testing.T) {
 	fluentBitFile(t)
 	f := startFluentBit(t, t.TempDir(), "[INPUT]\n    Name dummy\n[OUTPUT]\n    Name trailcast\n    Match *\n    Nats_Url nats://h:1\n    Nats_Subject a.{accoun}\n    Nats_Steam A\n"+

@@ -12,6 +12,7 @@ import (
 
 func checkCommand(s streams) *cobra.Command {
 	var path string
+	var plugin bool
 	var connect bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
@@ -22,10 +23,11 @@ the line, and exits with 2. jq programs are compiled, templates parsed, and file
 configuration names are opened. With --connect every input and output is reached too; what cannot be
 reached is reported and the exit code is 1.`,
 		Example: `  trailcast check -c trailcast.yaml
-  trailcast check -c trailcast.yaml --connect`,
+  trailcast check -c trailcast.yaml --connect
+  trailcast check --fluent-bit -c pipeline.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := loadConfig(path, s)
+			config, err := loadConfig(path, plugin, s)
 			if err != nil {
 				return err
 			}
@@ -42,6 +44,7 @@ reached is reported and the exit code is 1.`,
 		},
 	}
 	configFlag(cmd, &path)
+	pluginFlag(cmd, &plugin)
 	cmd.Flags().BoolVar(&connect, "connect", false, "reach every input and output")
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long to try with --connect")
 	return cmd

@@ -20,11 +20,23 @@ func configFlag(cmd *cobra.Command, path *string) {
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml") // the flag is there
 }
 
-// loadConfig reads and checks a configuration; its mistakes are printed with excerpts.
-func loadConfig(path string, s streams) (*build.Config, error) {
+// pluginFlag adds --fluent-bit to a command that also takes the Config_File of the Fluent Bit plugin.
+func pluginFlag(cmd *cobra.Command, plugin *bool) {
+	cmd.Flags().BoolVar(plugin, "fluent-bit", false, "the file is the Config_File of the Fluent Bit plugin")
+}
+
+// loadConfig reads and checks a configuration, the agent's or the plugin's; its mistakes are printed with excerpts.
+func loadConfig(path string, plugin bool, s streams) (*build.Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("read the configuration: %w", err)}
+	}
+	if plugin {
+		config, err := build.LoadPlugin(path, data, os.LookupEnv)
+		if err != nil {
+			return nil, configError(err, s)
+		}
+		return config.Pipeline(), nil
 	}
 	config, err := build.Load(path, data, os.LookupEnv)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 func explainCommand(s streams) *cobra.Command {
 	var path string
+	var plugin bool
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "explain -c FILE EVENT",
@@ -24,7 +25,7 @@ or path, headers and size. Nothing is sent or written.`,
   zcat log.json.gz | trailcast explain -c trailcast.yaml -`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			config, err := loadConfig(path, s)
+			config, err := loadConfig(path, plugin, s)
 			if err != nil {
 				return err
 			}
@@ -57,6 +58,7 @@ or path, headers and size. Nothing is sent or written.`,
 		},
 	}
 	configFlag(cmd, &path)
+	pluginFlag(cmd, &plugin)
 	cmd.Flags().IntVar(&limit, "limit", 10, "events to explain; 0 for all")
 	return cmd
 }

@@ -23,7 +23,8 @@ func quarantineCommand(s streams) *cobra.Command {
 origin and the reason. Listing and showing work beside a running agent.`,
 		Example: `  trailcast quarantine list -c trailcast.yaml
   trailcast quarantine show -c trailcast.yaml 7
-  trailcast quarantine replay -c trailcast.yaml --component bus`,
+  trailcast quarantine replay -c trailcast.yaml --component bus
+  trailcast quarantine list --dir /var/lib/fluent-bit/quarantine`,
 	}
 	cmd.AddCommand(quarantineList(s), quarantineShow(s), quarantineReplay(s))
 	return cmd
@@ -44,15 +45,33 @@ func (sel *selection) takes(e *quarantine.Entry) bool {
 	return (sel.component == "" || e.Component == sel.component) && (sel.since == 0 || time.Since(e.Time) <= sel.since)
 }
 
+// dirFlag names the directory where no configuration file does: the plugin with flat keys.
+func dirFlag(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "dir", "", "directory of the quarantine, instead of a configuration")
+	_ = cmd.MarkFlagDirname("dir") // the flag is there
+}
+
+func quarantineDir(dir, path string, plugin bool, s streams) (string, error) {
+	if dir != "" {
+		return dir, nil
+	}
+	config, err := loadConfig(path, plugin, s)
+	if err != nil {
+		return "", err
+	}
+	return config.QuarantineDir(), nil
+}
+
 func quarantineList(s streams) *cobra.Command {
-	var path string
+	var path, dir string
+	var plugin bool
 	var asJSON bool
 	var sel selection
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the entries", Args: cobra.NoArgs,
 		Example: "  trailcast quarantine list -c trailcast.yaml --since 24h\n  trailcast quarantine list -c trailcast.yaml --json | jq .reason",
 		RunE: func(*cobra.Command, []string) error {
-			config, err := loadConfig(path, s)
+			dir, err := quarantineDir(dir, path, plugin, s)
 			if err != nil {
 				return err
 			}
@@ -61,7 +80,7 @@ func quarantineList(s streams) *cobra.Command {
 				fmt.Fprintln(t, "ID\tTIME\tCOMPONENT\tBYTES\tFROM\tREASON")
 			}
 			var failed error
-			err = quarantine.Each(config.QuarantineDir(), func(e quarantine.Entry) bool {
+			err = quarantine.Each(dir, func(e quarantine.Entry) bool {
 				if !sel.takes(&e) {
 					return true
 				}
@@ -86,23 +105,26 @@ func quarantineList(s streams) *cobra.Command {
 		},
 	}
 	configFlag(cmd, &path)
+	pluginFlag(cmd, &plugin)
+	dirFlag(cmd, &dir)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line, with the raw bytes")
 	sel.flags(cmd)
 	return cmd
 }
 
 func quarantineShow(s streams) *cobra.Command {
-	var path string
+	var path, dir string
+	var plugin bool
 	var raw bool
 	cmd := &cobra.Command{
 		Use: "show ID", Short: "Show one entry", Args: cobra.ExactArgs(1),
 		Example: "  trailcast quarantine show -c trailcast.yaml 7\n  trailcast quarantine show -c trailcast.yaml 7 --raw > piece.bin",
 		RunE: func(_ *cobra.Command, args []string) error {
-			config, err := loadConfig(path, s)
+			dir, err := quarantineDir(dir, path, plugin, s)
 			if err != nil {
 				return err
 			}
-			e, err := quarantine.Find(config.QuarantineDir(), args[0])
+			e, err := quarantine.Find(dir, args[0])
 			if err != nil {
 				return &exitError{exitFailed, err}
 			}
@@ -128,12 +150,15 @@ func quarantineShow(s streams) *cobra.Command {
 		},
 	}
 	configFlag(cmd, &path)
+	pluginFlag(cmd, &plugin)
+	dirFlag(cmd, &dir)
 	cmd.Flags().BoolVar(&raw, "raw", false, "the bytes as they came, and nothing else")
 	return cmd
 }
 
 func quarantineReplay(s streams) *cobra.Command {
 	var path string
+	var plugin bool
 	var sel selection
 	cmd := &cobra.Command{
 		Use: "replay [ID…]", Short: "Send entries through the pipeline again",
@@ -142,7 +167,7 @@ are named. An entry that was delivered leaves the quarantine; one that is reject
 new entry. The agent of this configuration must be stopped: both need its state directory.`,
 		Example: "  trailcast quarantine replay -c trailcast.yaml\n  trailcast quarantine replay -c trailcast.yaml 7 8",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			config, err := loadConfig(path, s)
+			config, err := loadConfig(path, plugin, s)
 			if err != nil {
 				return err
 			}
@@ -169,6 +194,7 @@ new entry. The agent of this configuration must be stopped: both need its state 
 		},
 	}
 	configFlag(cmd, &path)
+	pluginFlag(cmd, &plugin)
 	sel.flags(cmd)
 	return cmd
 }

@@ -41,7 +41,7 @@ wrong configuration, 1 for other failures.`,
 }
 
 func runAgent(ctx context.Context, path string, s streams) error {
-	config, err := loadConfig(path, s)
+	config, err := loadConfig(path, false, s)
 	if err != nil {
 		return err
 	}

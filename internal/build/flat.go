@@ -140,6 +140,9 @@ func appendFlatKey(keys []FlatKey, base FlatKey, key string, n schemaNode) []Fla
 	if n.Default != nil {
 		k.Default = plain(n.Default)
 	}
+	if k.Name == "Redact_Defaults" {
+		k.Default = "on" // what Redact on alone means
+	}
 	for _, e := range n.enum() {
 		k.Doc += map[bool]string{true: " One of ", false: ", "}[!strings.Contains(k.Doc, " One of ")] + plain(e)
 	}
@@ -361,7 +364,13 @@ func (f *flat) component(component, prefix string, keys []FlatKey, get func(stri
 	for path, flatName := range names {
 		f.names[fmt.Sprintf("%s[%d].%s", list, len(items.children), path)] = flatName
 	}
-	f.names[fmt.Sprintf("%s[%d]", list, len(items.children))] = prefix
+	at := fmt.Sprintf("%s[%d]", list, len(items.children))
+	f.names[at] = prefix
+	for _, k := range keys { // a mistake in the only value that a component needs is often said of the component
+		if k.component == component && k.required && f.names[at+"."+name] == "" {
+			f.names[at+"."+name] = k.Name
+		}
+	}
 	items.children = append(items.children, item)
 }
 
