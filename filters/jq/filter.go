@@ -58,7 +58,7 @@ func (f *Filter) Apply(ctx context.Context, dst []pipeline.Event, ev pipeline.Ev
 	before := len(dst)
 	var enc *Encoder
 	err := f.program.Run(ctx, &ev, func(input, result any) error {
-		if same(input, result) {
+		if Same(input, result) {
 			dst = append(dst, ev)
 			return nil
 		}

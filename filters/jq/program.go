@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/itchyny/gojq"
@@ -37,6 +38,8 @@ type Program struct {
 	values   []any       // of the variables
 	facts    []factsFunc // which facts are bound behind them
 	order    []string    // keys of the object that the program builds at its end, as written; nil: not known
+	plan     plan
+	planID   string // equal for equal plans
 	timeout  time.Duration
 	endless  bool // may run for long, so the time limit is needed
 	onItsOwn bool // see OneByOne
@@ -71,6 +74,8 @@ func Compile(text conf.Text, o Options) (*Program, error) {
 			p.facts = append(p.facts, f)
 		}
 	}
+	p.plan = planOf(query)
+	p.planID = strings.Join(p.plan.keys, "\x00")
 	options := []gojq.CompilerOption{gojq.WithVariables(names), gojq.WithModuleLoader(&modules{dirs: o.Modules, strict: o.Allow == nil})}
 	options = append(options, extraFunctions()...)
 	if o.Allow != nil {
@@ -117,13 +122,14 @@ func (r *Runtime) options() []gojq.CompilerOption {
 // errTimeout is a program that ran out of time.
 var errTimeout = errors.New("the program ran out of time on this event")
 
-// Run runs the program on an event and yields each result together with the decoded event, until yield returns an
-// error. Both values are read-only.
+// Run runs the program on an event and yields each result together with what the program saw of the event, decoded: the
+// event, or those of its members that the program reads. It ends when yield returns an error. Both values are read-only.
 func (p *Program) Run(ctx context.Context, ev *pipeline.Event, yield func(input, result any) error) error {
-	input, err := ev.Decoded(Decode)
+	decoded, err := ev.Decoded(newInput)
 	if err != nil {
 		return err
 	}
+	input := decoded.(*input).of(p)
 	return p.RunValue(ctx, input, ev, func(result any) error { return yield(input, result) })
 }
 

@@ -63,8 +63,8 @@ func numberLength(raw []byte) int {
 	return n
 }
 
-// same reports whether a result is the very object that went in.
-func same(input, result any) bool {
+// Same reports whether a result is the very object that went in.
+func Same(input, result any) bool {
 	a, ok := input.(map[string]any)
 	if !ok {
 		return false

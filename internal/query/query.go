@@ -231,6 +231,12 @@ func (q *query) run(ev *pipeline.Event, file string, out *[]byte) (r results) {
 		if enc == nil {
 			enc = jq.NewEncoder(ev.Raw, input)
 		}
+		if q.printer.sortKeys && jq.Same(input, result) {
+			var err error
+			if result, err = jq.DecodeEvent(ev); err != nil {
+				return err
+			}
+		}
 		*out = q.printer.append(*out, result, enc, q.program.Order())
 		r.any, r.last = true, result
 		return nil
@@ -312,7 +318,7 @@ func (q *query) Next() (any, bool) {
 	if ev == nil {
 		return nil, false
 	}
-	v, err := ev.Decoded(jq.Decode)
+	v, err := jq.DecodeEvent(ev)
 	if err != nil {
 		return err, true
 	}

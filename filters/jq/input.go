@@ -1,0 +1,78 @@
+package jq
+
+import (
+	"sync"
+
+	"github.com/trailcast/trailcast/internal/rawjson"
+	"github.com/trailcast/trailcast/pipeline"
+)
+
+// input is what programs have decoded of an event so far, shared by all that run on it.
+type input struct {
+	raw []byte
+
+	mu    sync.Mutex
+	whole any                       // nil: not decoded
+	parts map[string]map[string]any // by plan
+}
+
+// newInput is what programs give to Event.Decoded. An event's bytes are one valid JSON object.
+func newInput(raw []byte) (any, error) { return &input{raw: raw}, nil }
+
+// of returns what a program needs of the event: the same for programs with equal plans.
+func (in *input) of(p *Program) any {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.whole != nil || p.plan.whole {
+		return in.all()
+	}
+	if part, ok := in.parts[p.planID]; ok {
+		return part
+	}
+	if rawjson.KindOf(in.raw) != rawjson.Object {
+		return in.all()
+	}
+	if in.parts == nil {
+		in.parts = map[string]map[string]any{}
+	}
+	part := decodeMembers(in.raw, p.plan.keys)
+	in.parts[p.planID] = part
+	return part
+}
+
+// all decodes everything. The caller holds mu.
+func (in *input) all() any {
+	if in.whole == nil {
+		in.whole = decode(in.raw[rawjson.Next(in.raw, 0):])
+	}
+	return in.whole
+}
+
+// decodeMembers decodes those members of an object that are named.
+func decodeMembers(raw []byte, keys []string) map[string]any {
+	var room [16][]byte
+	values := room[:]
+	if len(keys) > len(values) {
+		values = make([][]byte, len(keys))
+	}
+	rawjson.GetMany(raw, keys, values)
+	part := make(map[string]any, len(keys))
+	for i, key := range keys {
+		if values[i] != nil {
+			part[key] = decode(values[i])
+		}
+	}
+	return part
+}
+
+// DecodeEvent decodes an event as gojq takes it; see Decode.
+func DecodeEvent(ev *pipeline.Event) (any, error) {
+	decoded, err := ev.Decoded(newInput)
+	if err != nil {
+		return nil, err
+	}
+	in := decoded.(*input)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.all(), nil
+}

@@ -1,0 +1,189 @@
+package jq
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/itchyny/gojq"
+
+	"github.com/trailcast/trailcast/bench/gen/records"
+	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/rawjson"
+	"github.com/trailcast/trailcast/pipeline"
+)
+
+func TestPlans(t *testing.T) {
+	for program, want := range map[string]string{
+		`select(.a == 1)`:                        "a",
+		`select(.a.b.c | test("x"))`:             "a",
+		`select(.a == 1 and (.b | IN("x","y")))`: "a b",
+		`select(.a) | select(.b != .c)`:          "a b c",
+		`.`:                                      "",
+		`{a, b: .c.d, "e", "f": 1}`:              "a c e",
+		`[.a, .b[0]]`:                            "a b",
+		`"\(.a) \(.b)"`:                          "a b",
+		`.a // .b`:                               "a b",
+		`.["a b"]`:                               "a b",
+		`."a b".c`:                               "a b",
+		`if .a then .b else .c end`:              "a b c",
+		`if .a then .b end`:                      "a b",
+		`.a as $x | select(.b == $x)`:            "a b",
+		`try .a catch .`:                         "a",
+		`.a | .b`:                                "a",
+		`.a[.i]`:                                 "a i",
+		`.a[] | select(.b) | keys`:               "a",
+		`empty`:                                  "",
+		`. | .a`:                                 "a",
+		`(., .a) | .b`:                           "a b",
+		`@base64 "\(.a)"`:                        "a",
+		`-.a`:                                    "a",
+		`.a?`:                                    "a",
+		`{x: $v, y: .a}`:                         "a",
+		`[.]`:                                    "ALL",
+		`{x: .}`:                                 "ALL",
+		`keys`:                                   "ALL",
+		`del(.a)`:                                "ALL",
+		`.a = 1`:                                 "ALL",
+		`.a |= 1`:                                "ALL",
+		`. == {}`:                                "ALL",
+		`select(has("a"))`:                       "ALL",
+		`.[]`:                                    "ALL",
+		`..`:                                     "ALL",
+		`tojson`:                                 "ALL",
+		`@json`:                                  "ALL",
+		`.[.a]`:                                  "ALL",
+		`. as $x | .a`:                           "ALL",
+		`. as {a: $x} | $x`:                      "ALL",
+		`def f: .a; f`:                           "ALL",
+		`reduce .a[] as $x (0; . + $x)`:          "ALL",
+		`select(.)`:                              "ALL",
+		`path(.a)`:                               "ALL",
+		`first(.a)`:                              "ALL",
+		`if . then 1 else 2 end`:                 "ALL",
+		`-.`:                                     "ALL",
+		`.a[1:]`:                                 "a",
+		`.[1:]`:                                  "ALL",
+		`label $f | .a`:                          "ALL",
+		`{"x\(.a)"}`:                             "ALL",
+		`{(.k): .v}`:                             "k v",
+		`error`:                                  "ALL",
+		`.a + 1 | tostring`:                      "a",
+		`limit(1; .a)`:                           "ALL",
+		`$__loc__`:                               "",
+		`.a."b"`:                                 "a",
+		`.a["b"]`:                                "a",
+		`.a[(.b)]`:                               "a b",
+		`.a[.]`:                                  "ALL",
+		`.a."\(.)"`:                              "ALL",
+	} {
+		q, err := gojq.Parse(program)
+		if err != nil {
+			t.Errorf("%s: %v", program, err)
+			continue
+		}
+		p := planOf(q)
+		got := strings.Join(p.keys, " ")
+		if p.keys = slices.DeleteFunc(p.keys, func(k string) bool { return k == "a b" }); p.whole {
+			got = "ALL"
+		}
+		if got != want {
+			t.Errorf("%s reads %q, want %q", program, got, want)
+		}
+	}
+}
+
+// programs are such as people write, and such as nobody does.
+var programs = []string{
+	`.`, `select(.eventName == "x")`, `select(.readOnly != true)`, `select(.userIdentity.type | IN("Root","IAMUser"))`,
+	`select(.errorCode) | {eventTime, who: .userIdentity.arn, what: .eventName}`, `[.eventName, .awsRegion]`,
+	`"\(.eventTime) \(.userIdentity.arn // "nobody")"`, `.requestParameters | keys`, `.resources[]?.ARN`, `.resources[].ARN`,
+	`if .errorCode then .errorMessage else .eventName end`, `.userIdentity.sessionContext.attributes as $a | {a: $a, e: .eventID}`,
+	`try (.eventName | error) catch .`, `.eventName.x`, `.none.x`, `.eventTime | fromdate`, `(., .eventName) | .eventID?`,
+	`{e: .}`, `keys`, `del(.userIdentity)`, `.userIdentity.type |= ascii_downcase`, `to_entries | length`, `.[]?`, `tojson`,
+	`select(.eventSource | test("^s3"; "i")) | .eventName`, `.requestParameters as {bucketName: $b} | $b`, `[.. | numbers]`,
+	`{(.eventName): .eventID}`, `.eventName + .awsRegion`, `-.x`, `@json "\(.userIdentity)"`, `[.eventName, .] | length`,
+	`select(.a // .b // .eventID)`, `.eventName // error("none")`, `. as $e | $e.eventName`, `first(.eventName, .x)`,
+	`select(.requestParameters.maxResults > 10)`, `.requestParameters.maxResults`, `any(.resources[]?; .type != null)`,
+	`account`, `select(actor == service)`, `{service, eventName}`, `.["eventName"]`, `."eventName"`, `.additionalEventData?`,
+}
+
+// Every program gives the same results, and fails with the same error, on what its plan leaves as on the whole event.
+func TestPlansChangeNoResult(t *testing.T) {
+	var events [][]byte
+	g := records.New(4)
+	for i := range int64(300) {
+		events = append(events, g.Append(nil, i))
+	}
+	for _, dir := range []string{"../../internal/demo/data", "../../../shared/data/panther", "../../../shared/data/stratus", "../../../shared/data/invictus"} {
+		_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return nil
+			}
+			data, err := os.ReadFile(path)
+			if err == nil && rawjson.Valid(data) == nil && rawjson.KindOf(data) == rawjson.Object {
+				events = append(events, data[rawjson.Next(data, 0):])
+			}
+			return nil
+		})
+	}
+	events = append(events, []byte(`{}`), []byte(`{"eventName":1,"eventName":"last","\u0065ventID":"escaped"}`), []byte(`{"eventName":null,"resources":{"a":1},"userIdentity":[1]}`))
+	for _, program := range programs {
+		p, err := Compile(conf.Text{Value: program}, Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", program, err)
+		}
+		whole := *p
+		whole.plan, whole.planID = plan{whole: true}, "whole"
+		for _, raw := range events {
+			if got, want := outcome(t.Context(), p, raw), outcome(t.Context(), &whole, raw); got != want {
+				t.Fatalf("%s on %.300s\n got %s\nwant %s", program, raw, got, want)
+			}
+		}
+	}
+}
+
+// outcome is everything that a program does with an event, as text.
+func outcome(ctx context.Context, p *Program, raw []byte) string {
+	ev := pipeline.NewEvent(&pipeline.Record{Raw: raw})
+	var b strings.Builder
+	err := p.Run(ctx, &ev, func(input, result any) error {
+		if Same(input, result) {
+			b.WriteString("the event;")
+			return nil
+		}
+		b.Write(NewEncoder(raw, input).Append(nil, result, p.Order()))
+		b.WriteByte(';')
+		return nil
+	})
+	if err != nil {
+		fmt.Fprintf(&b, " error: %v", err)
+	}
+	return b.String()
+}
+
+// Conditions of many outputs that read the same share what is decoded, also at the same time.
+func TestPartsAreShared(t *testing.T) {
+	raw := []byte(`{"a":{"x":1},"b":2}`)
+	ev := pipeline.NewEvent(&pipeline.Record{Raw: raw})
+	one, err := Compile(conf.Text{Value: `select(.a.x == 1)`}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := Compile(conf.Text{Value: `.a`}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoded, err := ev.Decoded(newInput)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := decoded.(*input)
+	if !Same(in.of(one), in.of(two)) || in.whole != nil || len(in.parts) != 1 {
+		t.Errorf("%d parts, whole %v", len(in.parts), in.whole)
+	}
+}
