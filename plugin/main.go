@@ -9,6 +9,7 @@ import "C"
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -23,6 +24,8 @@ var version = "dev" // set by the build
 // registered again in the same process before the old instances end.
 var process struct {
 	host fluentbit.Host
+
+	once sync.Once // what is set for the whole process
 
 	mu        sync.Mutex
 	instances map[uintptr]*fluentbit.Instance // by what Fluent Bit keeps as their context
@@ -39,7 +42,22 @@ func trailcastRegistered() {
 	process.mu.Lock()
 	defer process.mu.Unlock()
 	process.named = 0
+	process.once.Do(beAGuest)
 }
+
+// beAGuest leaves half of the processors to Fluent Bit, which the plugin waits for: with all of them Go spends more time on
+// waking threads than on events. The heap is small and its garbage comes in whole chunks, so that collecting it less often
+// costs little memory. What the environment says goes first.
+func beAGuest() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
+
+const gcPercent = 300
 
 // trailcastStart makes an instance and returns its context, 0 after a mistake in its configuration. What api and instance
 // point to is used during the call only.
