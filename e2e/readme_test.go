@@ -52,14 +52,15 @@ func TestReadme(t *testing.T) {
 		case "sh":
 			for _, command := range commands(body) {
 				switch {
-				case strings.HasPrefix(command, "go run ./cmd/trailcast"):
+				case strings.HasPrefix(command, "go run ./cmd/trailcast"), command == "make plugin":
 					shell(t, root, command)
 					ran++
 				case strings.HasPrefix(command, "trailcast "):
 					shell(t, dir, command)
 					ran++
-				case command == "make test" || strings.HasPrefix(command, "nats "):
-					// the first is what runs this test; the second needs NATS's own tool
+				case command == "make test" || strings.HasPrefix(command, "nats ") || strings.HasPrefix(command, "fluent-bit -e"):
+					// the first is what runs this test; the second needs NATS's own tool; the third is run with the sample
+					// that it names in TestFluentBitRunsTheSamples
 				default:
 					t.Errorf("the README has a command that is not tested: %s", command)
 				}
