@@ -352,13 +352,22 @@ func (e *Engine) Deliver(feed func(ctx context.Context, f *Frame) error, settled
 			settled(r)
 		}
 	})
-	e.feeders.Go(func() {
+	e.mu.Lock()
+	if e.closing { // the frame was abandoned, and nobody waits for further feeders
+		e.mu.Unlock()
+		f.Abandon(ErrClosed)
+		return d
+	}
+	e.feeders.Add(1)
+	e.mu.Unlock()
+	go func() {
+		defer e.feeders.Done()
 		if err := e.runFeed(f, feed); err != nil {
 			f.Abandon(err)
 		} else {
 			f.Seal()
 		}
-	})
+	}()
 	return d
 }
 

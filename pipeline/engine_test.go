@@ -152,6 +152,29 @@ func TestCloseEndsFeeds(t *testing.T) {
 	}
 }
 
+func TestDeliverWhileClosing(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	out := funcOutput{write: func(context.Context, []pipeline.Event) error { return nil }}
+	for range 200 {
+		e, err := pipeline.New(pipeline.Settings{Outputs: []pipeline.OutputStage{{Name: "out", Output: out}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				if _, settled := e.Deliver(feedAll(records("a", 3)), nil).Wait(t.Context()); !settled {
+					t.Error("a delivery does not settle")
+				}
+			})
+		}
+		if err := e.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+	}
+}
+
 func TestAPanicWhileFeedingIsRetry(t *testing.T) {
 	out := funcOutput{write: func(context.Context, []pipeline.Event) error { return nil }}
 	e := start(t, pipeline.Settings{Outputs: []pipeline.OutputStage{{Name: "out", Output: out}}})
