@@ -383,3 +383,19 @@ func TestDecodedOnceForAllCopies(t *testing.T) {
 		t.Errorf("a changed event decodes to %v", v)
 	}
 }
+
+func TestIntactEvents(t *testing.T) {
+	ev := pipeline.NewEvent(&pipeline.Record{Raw: []byte(`{"a":1}`)})
+	added := ev.WithMember([]byte(`{"a":1,"t":2}`))
+	again := added.WithMember([]byte(`{"a":1,"t":2,"u":3}`))
+	other := ev.WithRaw([]byte(`{"a":1,"t":2}`))
+	late := other.WithMember([]byte(`{"a":1,"t":2,"u":3}`))
+	for i, e := range []struct {
+		event            pipeline.Event
+		pristine, intact bool
+	}{{ev, true, true}, {added, false, true}, {again, false, true}, {other, false, false}, {late, false, false}} {
+		if e.event.Pristine() != e.pristine || e.event.Intact() != e.intact {
+			t.Errorf("%d: pristine %v, intact %v", i, e.event.Pristine(), e.event.Intact())
+		}
+	}
+}

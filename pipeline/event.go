@@ -42,6 +42,7 @@ type Record struct {
 	Offset int64  // byte offset of the record in the object after decompression
 	Seed   string // transport's own identity of this record (CloudWatch logEvents id); "" when there is none
 	Reader Reader // computes Facts and Key; nil gives empty facts
+	Notes  any    // what the Reader noted when the record was recognised, so that it need not look again; may be nil
 
 	factsOnce sync.Once
 	facts     *Facts
@@ -91,20 +92,37 @@ type Event struct {
 	zeros   uint16   // how often the event was the first of several results since part was last extended
 	facts   *Facts   // set by WithFacts; nil means the record's
 	decoded *decoded // shared by all copies with the same Raw
+	own     int      // so many bytes at the beginning of Raw are the record's
 	frame   *Frame
 }
 
 // NewEvent makes the event of a freshly split record.
 func NewEvent(r *Record) Event {
-	return Event{Raw: r.Raw, Record: r, decoded: &r.decoded}
+	return Event{Raw: r.Raw, Record: r, decoded: &r.decoded, own: len(r.Raw)}
 }
 
 // WithRaw returns the event with other bytes; provenance, facts and key stay. raw belongs to the event from now on.
 func (e Event) WithRaw(raw []byte) Event {
 	e.Raw = raw
 	e.decoded = new(decoded)
+	e.own = 0
 	return e
 }
+
+// WithMember is WithRaw for raw that differs from the event's bytes in nothing but a member that was added at the end, of a
+// key that the formats of records do not have.
+func (e Event) WithMember(raw []byte) Event {
+	own := min(e.own, len(e.Raw)-1) // less the closing brace
+	e = e.WithRaw(raw)
+	e.own = own
+	return e
+}
+
+// Pristine reports whether the event's bytes are the record's.
+func (e *Event) Pristine() bool { return e.own == len(e.Record.Raw) && e.own == len(e.Raw) }
+
+// Intact reports whether all members of the record stand in the event at the same place; others may have been added.
+func (e *Event) Intact() bool { return e.own > 0 && e.own >= len(e.Record.Raw)-1 }
 
 // WithFacts returns the event with other facts (an enrichment that found names). f is read-only from now on.
 func (e Event) WithFacts(f *Facts) Event {

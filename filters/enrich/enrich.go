@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/trailcast/trailcast/formats/record"
 	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
@@ -101,6 +102,11 @@ func (f *Filter) Apply(_ context.Context, dst []pipeline.Event, ev pipeline.Even
 	}
 	var stack [3072]byte
 	object := appendObject(stack[:0], facts, f.place(facts.Source.IP), ev.Record)
+	if f.key == defaultKey && ev.Pristine() {
+		if had, known := record.Field(ev.Record, f.key); known && had == nil {
+			return append(dst, ev.WithMember(rawjson.Add(ev.Raw, f.key, object))), nil
+		}
+	}
 	return append(dst, ev.WithRaw(rawjson.Set(ev.Raw, f.key, object))), nil
 }
 

@@ -3,6 +3,7 @@ package jq
 import (
 	"sync"
 
+	"github.com/trailcast/trailcast/formats/record"
 	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -20,7 +21,7 @@ type input struct {
 func newInput(raw []byte) (any, error) { return &input{raw: raw}, nil }
 
 // of returns what a program needs of the event: the same for programs with equal plans.
-func (in *input) of(p *Program) any {
+func (in *input) of(p *Program, ev *pipeline.Event) any {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.whole != nil || p.plan.whole {
@@ -35,7 +36,7 @@ func (in *input) of(p *Program) any {
 	if in.parts == nil {
 		in.parts = map[string]map[string]any{}
 	}
-	part := decodeMembers(in.raw, p.plan.keys)
+	part := decodeMembers(ev, p.plan.keys)
 	in.parts[p.planID] = part
 	return part
 }
@@ -49,13 +50,13 @@ func (in *input) all() any {
 }
 
 // decodeMembers decodes those members of an object that are named.
-func decodeMembers(raw []byte, keys []string) map[string]any {
+func decodeMembers(ev *pipeline.Event, keys []string) map[string]any {
 	var room [16][]byte
 	values := room[:]
 	if len(keys) > len(values) {
 		values = make([][]byte, len(keys))
 	}
-	rawjson.GetMany(raw, keys, values)
+	findMembers(ev, keys, values)
 	part := make(map[string]any, len(keys))
 	for i, key := range keys {
 		if values[i] != nil {
@@ -64,6 +65,26 @@ func decodeMembers(raw []byte, keys []string) map[string]any {
 	}
 	return part
 }
+
+// findMembers finds the raw values of top-level members: by the notes of the record where they say, else in the bytes.
+func findMembers(ev *pipeline.Event, keys []string, values [][]byte) {
+	if ev.Intact() {
+		known := true
+		for i, key := range keys {
+			if values[i], known = record.Field(ev.Record, key); !known || key == enriched {
+				known = false
+				break
+			}
+		}
+		if known {
+			return
+		}
+	}
+	rawjson.GetMany(ev.Raw, keys, values)
+}
+
+// enriched is a member that may have been added to a record.
+const enriched = "trailcast"
 
 // DecodeEvent decodes an event as gojq takes it; see Decode.
 func DecodeEvent(ev *pipeline.Event) (any, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/itchyny/gojq"
 
 	"github.com/trailcast/trailcast/bench/gen/records"
+	"github.com/trailcast/trailcast/formats/record"
 	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
@@ -109,6 +110,7 @@ var programs = []string{
 	`{(.eventName): .eventID}`, `.eventName + .awsRegion`, `-.x`, `@json "\(.userIdentity)"`, `[.eventName, .] | length`,
 	`select(.a // .b // .eventID)`, `.eventName // error("none")`, `. as $e | $e.eventName`, `first(.eventName, .x)`,
 	`select(.requestParameters.maxResults > 10)`, `.requestParameters.maxResults`, `any(.resources[]?; .type != null)`,
+	`.trailcast.actor.arn`, `{eventName, t: .trailcast}`, `select(.trailcast.actor.arn == "x" and .eventName != null)`,
 	`account`, `select(actor == service)`, `{service, eventName}`, `.["eventName"]`, `."eventName"`, `.additionalEventData?`,
 }
 
@@ -140,23 +142,29 @@ func TestPlansChangeNoResult(t *testing.T) {
 		whole := *p
 		whole.plan, whole.planID = plan{whole: true}, "whole"
 		for _, raw := range events {
-			if got, want := outcome(t.Context(), p, raw), outcome(t.Context(), &whole, raw); got != want {
-				t.Fatalf("%s on %.300s\n got %s\nwant %s", program, raw, got, want)
+			var notes record.Notes
+			noted := &pipeline.Record{Raw: raw, Kind: record.Recognise(raw, &notes), Notes: &notes}
+			enriched := pipeline.NewEvent(noted)
+			enriched = enriched.WithMember(rawjson.Add(raw, "trailcast", []byte(`{"v":1,"actor":{"arn":"x"}}`)))
+			for _, ev := range []pipeline.Event{pipeline.NewEvent(&pipeline.Record{Raw: raw}), pipeline.NewEvent(noted), enriched} {
+				want := pipeline.NewEvent(&pipeline.Record{Raw: ev.Raw})
+				if got, want := outcome(t.Context(), p, ev), outcome(t.Context(), &whole, want); got != want {
+					t.Fatalf("%s on %.300s\n got %s\nwant %s", program, ev.Raw, got, want)
+				}
 			}
 		}
 	}
 }
 
 // outcome is everything that a program does with an event, as text.
-func outcome(ctx context.Context, p *Program, raw []byte) string {
-	ev := pipeline.NewEvent(&pipeline.Record{Raw: raw})
+func outcome(ctx context.Context, p *Program, ev pipeline.Event) string {
 	var b strings.Builder
 	err := p.Run(ctx, &ev, func(input, result any) error {
 		if Same(input, result) {
 			b.WriteString("the event;")
 			return nil
 		}
-		b.Write(NewEncoder(raw, input).Append(nil, result, p.Order()))
+		b.Write(NewEncoder(ev.Raw, input).Append(nil, result, p.Order()))
 		b.WriteByte(';')
 		return nil
 	})
@@ -183,7 +191,7 @@ func TestPartsAreShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := decoded.(*input)
-	if !Same(in.of(one), in.of(two)) || in.whole != nil || len(in.parts) != 1 {
+	if !Same(in.of(one, &ev), in.of(two, &ev)) || in.whole != nil || len(in.parts) != 1 {
 		t.Errorf("%d parts, whole %v", len(in.parts), in.whole)
 	}
 }

@@ -129,7 +129,7 @@ func (p *Program) Run(ctx context.Context, ev *pipeline.Event, yield func(input,
 	if err != nil {
 		return err
 	}
-	input := decoded.(*input).of(p)
+	input := decoded.(*input).of(p, ev)
 	return p.RunValue(ctx, input, ev, func(result any) error { return yield(input, result) })
 }
 

@@ -34,6 +34,7 @@ const (
 	fieldTarget
 	fieldLines
 	fieldSeq
+	fieldTrailcast
 	fieldCount
 )
 
@@ -100,6 +101,8 @@ func fieldOf(key string) int {
 		return fieldLines
 	case "seq":
 		return fieldSeq
+	case "trailcast":
+		return fieldTrailcast
 	}
 	return -1
 }

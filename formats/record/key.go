@@ -22,9 +22,12 @@ const maxEventID = 64 // bytes; AWS's are UUIDs of 36
 func (Reader) Key(r *pipeline.Record) string {
 	var stack [4096]byte
 	if isTrail(r.Kind) {
-		value, _ := rawjson.Get(r.Raw, "eventID")
-		if id := text(value); isPlainID(id) {
-			content := xxhash.Sum64(rawjson.AppendCompact(stack[:0], r.Raw))
+		if id := text(eventID(r)); isPlainID(id) {
+			compact := r.Raw
+			if n := notesOf(r); n == nil || !n.Compact {
+				compact = rawjson.AppendCompact(stack[:0], r.Raw)
+			}
+			content := xxhash.Sum64(compact)
 			key := make([]byte, 0, maxEventID+17)
 			key = append(append(key, id...), ':')
 			return string(appendHex64(key, content))

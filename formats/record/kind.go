@@ -21,6 +21,10 @@ import (
 func KindOf(obj []byte) pipeline.Kind {
 	var f fields
 	f.read(obj)
+	return f.kind()
+}
+
+func (f *fields) kind() pipeline.Kind {
 	switch {
 	case f.isStreamRecord():
 		return pipeline.KindOther

@@ -35,13 +35,13 @@ func (reader Reader) Facts(r *pipeline.Record) *pipeline.Facts {
 	var f fields
 	switch kind {
 	case pipeline.KindCloudTrail:
-		f.read(r.Raw)
+		f.readRecord(r)
 		f.cloudTrail(facts, r.Origin)
 	case pipeline.KindInsight:
-		f.read(r.Raw)
+		f.readRecord(r)
 		f.insight(facts, r.Origin)
 	case pipeline.KindSessionLog:
-		f.read(r.Raw)
+		f.readRecord(r)
 		f.sessionLog(facts, r.Origin)
 	default:
 		facts.Account.ID = accountOfOrigin(r.Origin)

@@ -15,8 +15,9 @@ var reader = record.Reader{}
 
 // document yields what one object holds: itself, or the records inside where it is an envelope. raw is valid JSON.
 func (r *run) document(raw []byte, p place) error {
-	if kind := record.KindOf(raw); kind != pipeline.KindOther {
-		return r.emit(rawjson.ToValidUTF8(raw), kind, p)
+	var notes record.Notes
+	if kind := record.Recognise(raw, &notes); kind != pipeline.KindOther {
+		return r.emitNoted(raw, kind, p, &notes)
 	}
 	var e envelope
 	e.read(raw)

@@ -17,7 +17,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unsafe"
 
+	"github.com/trailcast/trailcast/formats/record"
+	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -104,10 +107,11 @@ type Documents struct{ run run }
 
 // Documents returns a way to split documents one by one. It is used by one goroutine, and ended by Flush.
 func (s *Splitter) Documents(ctx context.Context, to Feeder) *Documents {
-	return &Documents{run{splitter: s, options: s.options, ctx: ctx, to: to}}
+	return &Documents{run{splitter: s, options: s.options, ctx: ctx, to: to, compact: true}}
 }
 
-// Add splits one document. raw must be one valid JSON object that nobody writes to any more; its records have the offset.
+// Add splits one document. raw must be one valid JSON object without white space outside of strings, and nobody writes to
+// it any more; its records have the offset.
 // The error is the Feeder's.
 func (d *Documents) Add(raw []byte, origin *pipeline.Origin, offset int64) error {
 	if err := d.run.ctx.Err(); err != nil {
@@ -137,6 +141,8 @@ type run struct {
 	to       Feeder
 	batch    batch
 	stats    Stats
+	compact  bool          // the documents have no white space outside of strings
+	noted    *record.Notes // of the record that is being emitted
 }
 
 // place is where a document stands.
@@ -159,6 +165,9 @@ func (p place) inside(via string) place {
 
 // object splits one stream of bytes, compressed or not.
 func (r *run) object(src io.Reader, p place) error {
+	compact := r.compact // of what is around it
+	r.compact = false
+	defer func() { r.compact = compact }()
 	d, err := open(src, r.options.MaxDecompressed)
 	if err != nil {
 		return err
@@ -173,11 +182,31 @@ func (r *run) object(src io.Reader, p place) error {
 type batch struct {
 	events []pipeline.Event
 	slab   []pipeline.Record
+	notes  []record.Notes
 	bytes  int
 	index  int64
 }
 
 const firstSlab = 16
+
+// emitNoted adds the event of a record that was recognised in raw.
+func (r *run) emitNoted(raw []byte, kind pipeline.Kind, p place, notes *record.Notes) error {
+	valid := rawjson.ToValidUTF8(raw)
+	if len(valid) != len(raw) || unsafe.SliceData(valid) != unsafe.SliceData(raw) {
+		return r.emit(valid, kind, p) // the notes are of other bytes
+	}
+	b := &r.batch
+	if len(b.notes) == cap(b.notes) {
+		b.notes = make([]record.Notes, 0, min(max(2*cap(b.notes), firstSlab), r.options.BatchEvents))
+	}
+	b.notes = append(b.notes, *notes)
+	kept := &b.notes[len(b.notes)-1]
+	kept.Compact = r.compact
+	r.noted = kept
+	err := r.emit(raw, kind, p)
+	r.noted = nil
+	return err
+}
 
 // emit adds an event. raw must be one valid JSON object that nobody writes to any more.
 func (r *run) emit(raw []byte, kind pipeline.Kind, p place) error {
@@ -195,6 +224,9 @@ func (r *run) emit(raw []byte, kind pipeline.Kind, p place) error {
 	rec := &b.slab[len(b.slab)-1]
 	rec.Raw, rec.Kind, rec.Origin, rec.Index, rec.Offset, rec.Seed = raw, kind, p.origin, b.index, p.offset, p.seed
 	rec.Reader = reader
+	if r.noted != nil {
+		rec.Notes = r.noted
+	}
 	b.index++
 	b.bytes += len(raw)
 	b.events = append(b.events, pipeline.NewEvent(rec))

@@ -20,7 +20,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/trailcast/trailcast/bench/gen/records"
+	"github.com/trailcast/trailcast/formats/record"
 	"github.com/trailcast/trailcast/formats/split"
+	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -277,6 +279,50 @@ func TestDocumentsAreSplitAsStreamsAre(t *testing.T) {
 	}
 	if e := got.events[2]; e.Record.Offset != 1 {
 		t.Errorf("the second record of the second document has offset %d, want the document's", e.Record.Offset)
+	}
+}
+
+// Records are recognised in one walk, whose notes spare later ones: facts and keys are the same without them.
+func TestNotesChangeNothing(t *testing.T) {
+	var text bytes.Buffer
+	g := records.New(6)
+	for i := range int64(300) {
+		text.Write(g.Append(nil, i))
+		text.WriteByte('\n')
+	}
+	text.WriteString(ct("a") + fmt.Sprintf(session, sid) + `{"eventName":1,"eventName":"b","eventID" : "x","eventVersion":"1", "eventTime":"","eventType":null,"eventType":"c"}`)
+	text.WriteString(`{"trailcast":{},"eventID":"\u0061","eventName":"\ud800","userIdentity":{}}` + "{\"eventID\":\"b\",\"eventName\":\"\xff\",\"userIdentity\":{}}")
+	c := splitText(t, text.String())
+	noted := 0
+	for _, e := range c.events {
+		plain := &pipeline.Record{Raw: e.Raw, Kind: e.Record.Kind, Origin: e.Record.Origin, Index: e.Record.Index, Offset: e.Record.Offset, Reader: record.Reader{}}
+		if diff := cmp.Diff(plain.Facts(), e.Record.Facts()); diff != "" || plain.Key() != e.Record.Key() {
+			t.Errorf("%s: key %s, want %s, facts %s", e.Raw, e.Key(), plain.Key(), diff)
+		}
+		if e.Record.Notes != nil {
+			noted++
+		}
+		for _, key := range []string{"eventID", "eventName", "userIdentity", "trailcast", "errorCode", "sessionId", "unknown"} {
+			want, _ := rawjson.Get(e.Raw, key)
+			if got, known := record.Field(e.Record, key); known && string(got) != string(want) {
+				t.Errorf("%s of %s is %s, want %s", key, e.Raw, got, want)
+			}
+		}
+	}
+	if noted < 300 {
+		t.Errorf("notes were taken of %d records", noted)
+	}
+	// In memory the bytes are known to be compact; a document in a string is not.
+	d := &collector{}
+	docs := split.New(split.Options{Unwrap: []string{"log"}}).Documents(t.Context(), d)
+	spaced := strings.ReplaceAll(ct("s"), `","`, `" , "`)
+	for _, doc := range []string{ct("s"), `{"log":` + quote(spaced) + `}`, ct("s")} {
+		if err := docs.Add([]byte(doc), &pipeline.Origin{}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := docs.Flush(); err != nil || len(d.events) != 3 || d.events[0].Key() != d.events[1].Key() || d.events[2].Key() != d.events[0].Key() {
+		t.Errorf("the same record has the keys %v", d.events)
 	}
 }
 

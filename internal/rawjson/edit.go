@@ -32,6 +32,18 @@ func Set(obj []byte, key string, value []byte) []byte {
 	return rewrite(out, obj, key, value)
 }
 
+// Add returns a new object with a member at its end. obj is a valid object without white space around it that has no
+// member of that key; all its bytes stay as they are. value is one JSON value and is not checked.
+func Add(obj []byte, key string, value []byte) []byte {
+	end := len(obj) - 1 // the closing brace
+	out := make([]byte, 0, len(obj)+len(key)+len(value)+4)
+	out = append(out, obj[:end]...)
+	if Next(obj, 1) < end {
+		out = append(out, ',')
+	}
+	return append(appendMember(out, key, value), '}')
+}
+
 // Delete returns a new object without the top-level members of that key. All other bytes stay as they are. It returns
 // obj itself where no member has that key or obj is no object.
 func Delete(obj []byte, key string) []byte {
