@@ -55,6 +55,21 @@ func New(cfg Config, _ pipeline.Env) (*Filter, error) {
 // Apply implements pipeline.Filter. A result that is the event itself keeps its bytes; one that is no object is an
 // error, and so is a program that runs out of time.
 func (f *Filter) Apply(ctx context.Context, dst []pipeline.Event, ev pipeline.Event) ([]pipeline.Event, error) {
+	if p := f.program; p.first != nil {
+		switch p.first.decide(&ev) {
+		case pipeline.No:
+			return dst, nil
+		case pipeline.Yes:
+			if p.alone {
+				return append(dst, ev), nil
+			}
+		}
+	}
+	return f.run(ctx, dst, ev)
+}
+
+// run is Apply with gojq.
+func (f *Filter) run(ctx context.Context, dst []pipeline.Event, ev pipeline.Event) ([]pipeline.Event, error) {
 	before := len(dst)
 	var enc *Encoder
 	err := f.program.Run(ctx, &ev, func(input, result any) error {
@@ -93,6 +108,11 @@ var errEnough = errors.New("first result found")
 
 // Match implements pipeline.Condition.
 func (c *Condition) Match(ctx context.Context, ev *pipeline.Event) (bool, error) {
+	if c.program.truth != nil {
+		if t := c.program.truth.decide(ev); t != pipeline.Unknown {
+			return t == pipeline.Yes, nil
+		}
+	}
 	truth := false
 	err := c.program.Run(ctx, ev, func(_, result any) error {
 		truth = result != nil && result != false

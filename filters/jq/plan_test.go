@@ -116,6 +116,27 @@ var programs = []string{
 
 // Every program gives the same results, and fails with the same error, on what its plan leaves as on the whole event.
 func TestPlansChangeNoResult(t *testing.T) {
+	events := eventBytes()
+	for _, program := range programs {
+		p, err := Compile(conf.Text{Value: program}, Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", program, err)
+		}
+		whole := *p
+		whole.plan, whole.planID = plan{whole: true}, "whole"
+		for _, raw := range events {
+			for _, ev := range variants(raw) {
+				want := pipeline.NewEvent(&pipeline.Record{Raw: ev.Raw})
+				if got, want := outcome(t.Context(), p, ev), outcome(t.Context(), &whole, want); got != want {
+					t.Fatalf("%s on %.300s\n got %s\nwant %s", program, ev.Raw, got, want)
+				}
+			}
+		}
+	}
+}
+
+// eventBytes are generated and real records, and what is odd.
+func eventBytes() [][]byte {
 	var events [][]byte
 	g := records.New(4)
 	for i := range int64(300) {
@@ -134,26 +155,16 @@ func TestPlansChangeNoResult(t *testing.T) {
 		})
 	}
 	events = append(events, []byte(`{}`), []byte(`{"eventName":1,"eventName":"last","\u0065ventID":"escaped"}`), []byte(`{"eventName":null,"resources":{"a":1},"userIdentity":[1]}`))
-	for _, program := range programs {
-		p, err := Compile(conf.Text{Value: program}, Options{})
-		if err != nil {
-			t.Fatalf("%s: %v", program, err)
-		}
-		whole := *p
-		whole.plan, whole.planID = plan{whole: true}, "whole"
-		for _, raw := range events {
-			var notes record.Notes
-			noted := &pipeline.Record{Raw: raw, Kind: record.Recognise(raw, &notes), Notes: &notes}
-			enriched := pipeline.NewEvent(noted)
-			enriched = enriched.WithMember(rawjson.Add(raw, "trailcast", []byte(`{"v":1,"actor":{"arn":"x"}}`)))
-			for _, ev := range []pipeline.Event{pipeline.NewEvent(&pipeline.Record{Raw: raw}), pipeline.NewEvent(noted), enriched} {
-				want := pipeline.NewEvent(&pipeline.Record{Raw: ev.Raw})
-				if got, want := outcome(t.Context(), p, ev), outcome(t.Context(), &whole, want); got != want {
-					t.Fatalf("%s on %.300s\n got %s\nwant %s", program, ev.Raw, got, want)
-				}
-			}
-		}
-	}
+	return events
+}
+
+// variants are an event as it is, as the splitter recognises it, and enriched.
+func variants(raw []byte) []pipeline.Event {
+	var notes record.Notes
+	noted := &pipeline.Record{Raw: raw, Kind: record.Recognise(raw, &notes), Notes: &notes}
+	enriched := pipeline.NewEvent(noted)
+	enriched = enriched.WithMember(rawjson.Add(raw, "trailcast", []byte(`{"v":1,"actor":{"arn":"x"}}`)))
+	return []pipeline.Event{pipeline.NewEvent(&pipeline.Record{Raw: raw}), pipeline.NewEvent(noted), enriched}
 }
 
 // outcome is everything that a program does with an event, as text.
@@ -172,6 +183,69 @@ func outcome(ctx context.Context, p *Program, ev pipeline.Event) string {
 		fmt.Fprintf(&b, " error: %v", err)
 	}
 	return b.String()
+}
+
+// conditions are decided on bytes where that is possible.
+var conditions = []string{
+	`.eventName == "x"`, `.eventName != "GetObject"`, `.readOnly == true`, `.readOnly != true`, `.errorCode == null`, `.errorCode`, `.errorCode | not`,
+	`.userIdentity.type == "Root"`, `.userIdentity.sessionContext.attributes.mfaAuthenticated == "false"`, `.userIdentity.type.x == "y"`,
+	`.eventName.x`, `.eventName | IN("GetObject", "PutObject", "AssumeRole")`, `.readOnly | IN(true, null)`, `.resources == null or .errorCode == "x"`,
+	`(.eventName == "a" or .eventName == "GetObject") and (.readOnly | not)`, `"GetObject" == .eventName`, `null != .errorCode`,
+	`.eventName == "a\"b"`, `.eventName == "\u00e4"`, `."eventName" == "x"`, `.trailcast.actor.arn == "x"`, `.trailcast.v`, `.none.none.none == null`,
+	`.eventID == "escaped"`, `.eventName == "last"`, `.userIdentity == "x"`, `.userIdentity`, `.resources.a.b or true`, `true and .eventName`,
+	`.eventName == "" or .eventName.x.y`, `.errorCode and .eventName.x`, `(.eventName | not) | not`, `.eventName == 1`, `.eventName == .eventID`,
+	`.eventName? == "x"`, `.resources[0] == null`, `.eventName | IN(.eventID)`, `select(.eventName == "GetObject")`, `select(.readOnly) | .eventName`,
+}
+
+func TestDecisionsOnBytesAreGojqs(t *testing.T) {
+	events := eventBytes()
+	native := 0
+	for _, text := range conditions {
+		c, err := NewCondition(conf.Text{Value: text})
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if c.program.truth != nil {
+			native++
+		}
+		plain := *c.program
+		plain.truth, plain.plan, plain.planID = nil, plan{whole: true}, "whole"
+		reference := &Condition{&plain}
+		f, err := New(Config{Program: conf.Text{Value: "select(" + text + ")"}, Timeout: -1}, pipeline.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, raw := range events {
+			for _, ev := range variants(raw) {
+				got, gotErr := c.Match(t.Context(), &ev)
+				want, wantErr := reference.Match(t.Context(), &ev)
+				if got != want || fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
+					t.Fatalf("%s on %.300s: %v, %v; want %v, %v", text, ev.Raw, got, gotErr, want, wantErr)
+				}
+				passed, err := f.Apply(t.Context(), nil, ev)
+				if (len(passed) > 0) != want || (err == nil) != (wantErr == nil) || len(passed) > 1 {
+					if !strings.Contains(text, "select") { // its result is the event, or none
+						t.Fatalf("select(%s) on %.300s: %d, %v; want %v, %v", text, ev.Raw, len(passed), err, want, wantErr)
+					}
+				}
+			}
+		}
+	}
+	if native < 25 {
+		t.Errorf("only %d conditions are decided on bytes", native)
+	}
+}
+
+func TestADroppedEventAllocatesNothing(t *testing.T) {
+	f, err := New(Config{Program: conf.Text{Value: `select(.eventName == "none" and (.readOnly | not))`}, Timeout: -1}, pipeline.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := variants(records.New(1).Append(nil, 1))[1]
+	dst := make([]pipeline.Event, 0, 1)
+	if n := testing.AllocsPerRun(100, func() { _, _ = f.Apply(t.Context(), dst, ev) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
 
 // Conditions of many outputs that read the same share what is decoded, also at the same time.

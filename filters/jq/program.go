@@ -39,7 +39,10 @@ type Program struct {
 	facts    []factsFunc // which facts are bound behind them
 	order    []string    // keys of the object that the program builds at its end, as written; nil: not known
 	plan     plan
-	planID   string // equal for equal plans
+	planID   string     // equal for equal plans
+	first    *predicate // the select that the program begins with; nil: none that bytes decide
+	alone    bool       // and that is all that it does
+	truth    *predicate // the program as a condition; nil: bytes do not decide it
 	timeout  time.Duration
 	endless  bool // may run for long, so the time limit is needed
 	onItsOwn bool // see OneByOne
@@ -75,6 +78,10 @@ func Compile(text conf.Text, o Options) (*Program, error) {
 		}
 	}
 	p.plan = planOf(query)
+	if len(query.Imports) == 0 && len(query.FuncDefs) == 0 {
+		p.first, p.alone = leadingSelect(query)
+		p.truth = condition(query)
+	}
 	p.planID = strings.Join(p.plan.keys, "\x00")
 	options := []gojq.CompilerOption{gojq.WithVariables(names), gojq.WithModuleLoader(&modules{dirs: o.Modules, strict: o.Allow == nil})}
 	options = append(options, extraFunctions()...)
@@ -121,6 +128,12 @@ func (r *Runtime) options() []gojq.CompilerOption {
 
 // errTimeout is a program that ran out of time.
 var errTimeout = errors.New("the program ran out of time on this event")
+
+// Drops reports whether the program yields nothing for an event because of the select that it begins with. It is cheap;
+// false says nothing.
+func (p *Program) Drops(ev *pipeline.Event) bool {
+	return p.first != nil && p.first.decide(ev) == pipeline.No
+}
 
 // Run runs the program on an event and yields each result together with what the program saw of the event, decoded: the
 // event, or those of its members that the program reads. It ends when yield returns an error. Both values are read-only.

@@ -226,6 +226,9 @@ type results struct {
 
 // run runs the program on one event and appends what it prints to out.
 func (q *query) run(ev *pipeline.Event, file string, out *[]byte) (r results) {
+	if q.program.Drops(ev) {
+		return r
+	}
 	var enc *jq.Encoder
 	err := q.program.Run(q.ctx, ev, func(input, result any) error {
 		if enc == nil {
