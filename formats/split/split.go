@@ -48,6 +48,19 @@ const (
 	maxBrokenRaw = 64 << 10 // bytes of a broken piece that are kept
 )
 
+// Kinds checks the names of kinds that an input may accept.
+func Kinds(names []string) ([]pipeline.Kind, error) {
+	known := []pipeline.Kind{pipeline.KindCloudTrail, pipeline.KindInsight, pipeline.KindSessionLog, pipeline.KindOther}
+	var kinds []pipeline.Kind
+	for _, n := range names {
+		if !slices.Contains(known, pipeline.Kind(n)) {
+			return nil, fmt.Errorf("%q is no kind of event (cloudtrail, insight, session_log, other)", n)
+		}
+		kinds = append(kinds, pipeline.Kind(n))
+	}
+	return kinds, nil
+}
+
 // Feeder takes what a Splitter finds; *pipeline.Frame is one.
 type Feeder interface {
 	// Feed takes the slice over.

@@ -3,16 +3,13 @@ package filein
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 
-	"github.com/trailcast/trailcast/formats/split"
 	"github.com/trailcast/trailcast/internal/conf"
-	"github.com/trailcast/trailcast/pipeline"
+	"github.com/trailcast/trailcast/internal/splitconf"
 )
 
 // Config is what users write under `file`.
@@ -21,13 +18,12 @@ type Config struct {
 	Exclude         []string      `conf:"exclude" doc:"Globs of paths to leave out." example:"[\"**/CloudTrail-Digest/**\"]"`
 	Follow          bool          `conf:"follow" doc:"Go on with new files and with lines that are appended, until the agent stops. Otherwise every file is read once."`
 	Start           string        `conf:"start" default:"beginning" enum:"beginning,end" doc:"With follow: where to begin in files that were there before the first start."`
-	Accept          []string      `conf:"accept" doc:"Kinds of events that may come out: cloudtrail, insight, session_log, other. Others go to quarantine. Only session_log: what is no streamed session JSON is the text of a session. Default: all."`
-	Unwrap          []string      `conf:"unwrap" doc:"Names of top-level fields that carry a JSON document as a string." example:"[log]"`
 	PollInterval    time.Duration `conf:"poll_interval" default:"1s" doc:"With follow: how often to look for new files and lines."`
 	StableAfter     time.Duration `conf:"stable_after" default:"5s" doc:"With follow: how long a document that is no sequence of lines must not have changed before it is read."`
-	MaxRecord       conf.Size     `conf:"max_record" default:"16MiB" doc:"Largest record; larger ones go to quarantine."`
 	MaxDecompressed conf.Size     `conf:"max_decompressed" default:"64GiB" doc:"Largest size of one compressed file when unpacked; what exceeds it goes to quarantine."`
 	MaxFiles        int           `conf:"max_files" default:"2" doc:"Files that are read at the same time."`
+
+	splitconf.Config
 }
 
 const (
@@ -55,7 +51,7 @@ func (c Config) withDefaults() Config {
 
 // Validate returns all mistakes in c.
 func (c *Config) Validate() error {
-	var errs []error
+	errs := c.Mistakes()
 	for field, globs := range map[string][]string{"paths": c.Paths, "exclude": c.Exclude} {
 		for _, g := range globs {
 			switch {
@@ -66,9 +62,6 @@ func (c *Config) Validate() error {
 			}
 		}
 	}
-	if _, err := Kinds(c.Accept); err != nil {
-		errs = append(errs, conf.FieldErrorf("accept", "%v", err))
-	}
 	if c.Start == startEnd && !c.Follow {
 		errs = append(errs, &conf.Error{Field: "start", Msg: "end means something with follow only", Hint: "set follow: true"})
 	}
@@ -78,36 +71,13 @@ func (c *Config) Validate() error {
 		}
 	}
 	for field, n := range map[string]int64{
-		"max_record": int64(c.MaxRecord), "max_decompressed": int64(c.MaxDecompressed), "max_files": int64(c.MaxFiles),
+		"max_decompressed": int64(c.MaxDecompressed), "max_files": int64(c.MaxFiles),
 	} {
 		if n < 0 {
 			errs = append(errs, conf.FieldErrorf(field, "%d is negative", n))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// Kinds checks the names of kinds that an input may accept.
-func Kinds(names []string) ([]pipeline.Kind, error) {
-	known := []pipeline.Kind{pipeline.KindCloudTrail, pipeline.KindInsight, pipeline.KindSessionLog, pipeline.KindOther}
-	var kinds []pipeline.Kind
-	for _, n := range names {
-		if !slices.Contains(known, pipeline.Kind(n)) {
-			return nil, fmt.Errorf("%q is no kind of event (cloudtrail, insight, session_log, other)", n)
-		}
-		kinds = append(kinds, pipeline.Kind(n))
-	}
-	return kinds, nil
-}
-
-func (c *Config) splitter() (*split.Splitter, error) {
-	kinds, err := Kinds(c.Accept)
-	if err != nil {
-		return nil, err
-	}
-	return split.New(split.Options{
-		Accept: kinds, Unwrap: c.Unwrap, MaxRecord: int64(c.MaxRecord), MaxDecompressed: int64(c.MaxDecompressed),
-	}), nil
 }
 
 // isGlob reports whether a path has characters that mean something in a pattern.

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/trailcast/trailcast/internal/splitconf"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -439,7 +440,7 @@ func TestLongFilesAreCutIntoFrames(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	c := Config{Paths: []string{"a[", ""}, Accept: []string{"nonsense"}, Start: startEnd, PollInterval: -1}
+	c := Config{Paths: []string{"a[", ""}, Config: splitconf.Config{Accept: []string{"nonsense"}}, Start: startEnd, PollInterval: -1}
 	err := c.Validate()
 	if err == nil || strings.Count(err.Error(), "\n") != 4 {
 		t.Errorf("five mistakes give: %v", err)

@@ -53,13 +53,9 @@ func New(cfg Config, env pipeline.Env) (*Input, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	splitter, err := cfg.splitter()
-	if err != nil {
-		return nil, err
-	}
 	return &Input{
 		name: env.Name, config: cfg.withDefaults(), log: cmp.Or(env.Log, slog.New(slog.DiscardHandler)),
-		splitter: splitter, dir: env.StateDir, now: time.Now, wake: make(chan struct{}, 1),
+		splitter: split.New(cfg.Options(cfg.MaxDecompressed)), dir: env.StateDir, now: time.Now, wake: make(chan struct{}, 1),
 		files: map[string]*file{}, byInode: map[string]*file{}, known: map[string]entry{}, complaint: map[string]bool{},
 		firstScan: true,
 	}, nil

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,14 +15,13 @@ import (
 
 	"github.com/trailcast/trailcast/formats/split"
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/splitconf"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
 // Config is what users write under `stdin`.
 type Config struct {
-	Accept          []string  `conf:"accept" doc:"Kinds of events that may come out: cloudtrail, insight, session_log, other. Others go to quarantine. Default: all."`
-	Unwrap          []string  `conf:"unwrap" doc:"Names of top-level fields that carry a JSON document as a string." example:"[log]"`
-	MaxRecord       conf.Size `conf:"max_record" default:"16MiB" doc:"Largest record; larger ones go to quarantine."`
+	splitconf.Config
 	MaxDecompressed conf.Size `conf:"max_decompressed" default:"64GiB" doc:"Largest size of compressed input when unpacked."`
 
 	// Reader is read instead of the process's standard input where a program gives one.
@@ -32,16 +30,7 @@ type Config struct {
 
 // Validate returns all mistakes in c.
 func (c *Config) Validate() error {
-	var errs []error
-	known := []pipeline.Kind{pipeline.KindCloudTrail, pipeline.KindInsight, pipeline.KindSessionLog, pipeline.KindOther}
-	for _, name := range c.Accept {
-		if !slices.Contains(known, pipeline.Kind(name)) {
-			errs = append(errs, conf.FieldErrorf("accept", "%q is no kind of event (cloudtrail, insight, session_log, other)", name))
-		}
-	}
-	if c.MaxRecord < 0 {
-		errs = append(errs, conf.FieldErrorf("max_record", "%d is negative", c.MaxRecord))
-	}
+	errs := c.Mistakes()
 	if c.MaxDecompressed < 0 {
 		errs = append(errs, conf.FieldErrorf("max_decompressed", "%d is negative", c.MaxDecompressed))
 	}
@@ -63,17 +52,11 @@ func New(cfg Config, env pipeline.Env) (*Input, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	var kinds []pipeline.Kind
-	for _, name := range cfg.Accept {
-		kinds = append(kinds, pipeline.Kind(name))
-	}
 	in := &Input{name: env.Name, log: cmp.Or(env.Log, slog.New(slog.DiscardHandler)), reader: cfg.Reader}
 	if in.reader == nil {
 		in.reader = os.Stdin
 	}
-	in.splitter = split.New(split.Options{
-		Accept: kinds, Unwrap: cfg.Unwrap, MaxRecord: int64(cfg.MaxRecord), MaxDecompressed: int64(cfg.MaxDecompressed),
-	})
+	in.splitter = split.New(cfg.Options(cfg.MaxDecompressed))
 	return in, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/trailcast/trailcast/filters/jq"
 	"github.com/trailcast/trailcast/filters/redact"
 	"github.com/trailcast/trailcast/inputs/filein"
+	"github.com/trailcast/trailcast/inputs/natsin"
 	"github.com/trailcast/trailcast/inputs/stdin"
 	"github.com/trailcast/trailcast/outputs/fileout"
 	"github.com/trailcast/trailcast/outputs/natsout"
@@ -20,6 +21,7 @@ import (
 var (
 	inputs = map[string]factory[pipeline.Input]{
 		"file":  input(filein.New),
+		"nats":  input(natsin.New),
 		"stdin": input(stdin.New),
 	}
 	filters = map[string]factory[pipeline.Filter]{

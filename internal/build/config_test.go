@@ -90,8 +90,8 @@ func TestMistakes(t *testing.T) {
 			anyInput + "outputs:\n  - name: bus\n    nast: {}\n",
 			`agent.yaml:4:5: outputs[0].nast: unknown key (did you mean "nats"?)`},
 		"output among the inputs": {
-			"inputs:\n  - nats: {}\n" + anyOutput,
-			`agent.yaml:2:5: inputs[0].nats: unknown key (known: name, file, stdin)`},
+			"inputs:\n  - stdout: {}\n" + anyOutput,
+			`agent.yaml:2:5: inputs[0].stdout: unknown key (known: name, file, nats, stdin)`},
 		"unknown key of a component": {
 			anyInput + "outputs:\n  - nats: {url: nats://h, subjct: a.b}\n",
 			`agent.yaml:3:5: outputs[0].nats: required key "subject" is missing (for example subject: audit.{account}.{region}.{service}.{action})` +

@@ -23,13 +23,15 @@ type layer struct {
 	stdOnly bool // nothing from outside the standard library and this module
 }
 
-var leaves = []string{"pipeline", "internal/conf", "internal/rawjson", "internal/template", "internal/durable", "internal/terminal"}
+var leaves = []string{"pipeline", "internal/conf", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/template", "internal/durable", "internal/terminal"}
 
 var layers = []layer{
 	{"pipeline", nil, true},
 	{"internal/conf", nil, true},
 	{"internal/rawjson", nil, true},
 	{"internal/durable", nil, false},
+	{"internal/natsconn", []string{"internal/conf"}, false},
+	{"internal/splitconf", []string{"internal/conf", "formats"}, false},
 	{"internal/terminal", nil, true},
 	{"internal/msgpack", nil, true},
 	{"internal/template", []string{"pipeline", "internal/conf", "internal/rawjson"}, true},

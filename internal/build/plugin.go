@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/trailcast/trailcast/formats/split"
-	"github.com/trailcast/trailcast/inputs/filein"
 	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/internal/yamlconf"
 	"github.com/trailcast/trailcast/outputs/natsout"
@@ -49,7 +48,7 @@ type FluentBit struct {
 
 // Validate implements the check of package conf.
 func (f *FluentBit) Validate() error {
-	if _, err := filein.Kinds(f.Accept); err != nil {
+	if _, err := split.Kinds(f.Accept); err != nil {
 		return conf.FieldErrorf("accept", "%v", err)
 	}
 	switch {
@@ -65,7 +64,7 @@ func (f *FluentBit) Validate() error {
 
 // Splitter returns what finds the events in Fluent Bit's records.
 func (f *FluentBit) Splitter() *split.Splitter {
-	kinds, _ := filein.Kinds(f.Accept) // checked by Validate
+	kinds, _ := split.Kinds(f.Accept) // checked by Validate
 	return split.New(split.Options{Accept: kinds, Unwrap: f.Unwrap})
 }
 

@@ -25,11 +25,19 @@ type field struct {
 
 type fields []field
 
-// fieldsOf reads the tags of a struct type. Fields without a conf tag are not configuration.
+// fieldsOf reads the tags of a struct type. Fields without a conf tag are not configuration; those of an
+// embedded struct are as if they stood in its place.
 func fieldsOf(t reflect.Type) fields {
 	var list fields
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if f.Anonymous && f.IsExported() && f.Type.Kind() == reflect.Struct {
+			for _, inner := range fieldsOf(f.Type) {
+				inner.index = append(slices.Clone(f.Index), inner.index...)
+				list = append(list, inner)
+			}
+			continue
+		}
 		tag, ok := f.Tag.Lookup("conf")
 		if !ok || tag == "-" || !f.IsExported() {
 			continue

@@ -2,11 +2,11 @@ package natsout
 
 import (
 	"errors"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/natsconn"
 	"github.com/trailcast/trailcast/outputs/natsout/embedded"
 )
 
@@ -48,13 +48,7 @@ type Config struct {
 }
 
 // TLS is how connections are secured.
-type TLS struct {
-	CAFile             string `conf:"ca_file" doc:"Authorities that the server's certificate is verified against, PEM."`
-	CertFile           string `conf:"cert_file" doc:"Client certificate, PEM, read at each connect."`
-	KeyFile            string `conf:"key_file" doc:"Key of the client certificate, PEM."`
-	ServerName         string `conf:"server_name" doc:"Name that the server's certificate must have. Default: the host of the URL."`
-	InsecureSkipVerify bool   `conf:"insecure_skip_verify" doc:"Do not verify the server. Anyone on the way can read and change the events."`
-}
+type TLS = natsconn.TLS
 
 const (
 	defaultReplicas        = 1
@@ -133,19 +127,7 @@ func (c *Config) validateURLs() []error {
 		errs = append(errs, &conf.Error{Field: "url", Msg: "url and embedded exclude each other",
 			Hint: "remove embedded to use the servers of url"})
 	}
-	for _, text := range c.URL {
-		u, err := url.Parse(text)
-		switch {
-		case err != nil:
-			// The error would print the URL, which may hold a password.
-			errs = append(errs, conf.FieldErrorf("url", "not a URL (for example nats://127.0.0.1:4222)"))
-		case u.Host == "" || strings.Contains(u.Hostname(), ","):
-			errs = append(errs, conf.FieldErrorf("url",
-				"%q is not like nats://host:4222; several servers are a list", u.Redacted()))
-		case u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss":
-			errs = append(errs, conf.FieldErrorf("url", "%q: the scheme is none of nats, tls, ws, wss", u.Redacted()))
-		}
-	}
+	errs = append(errs, natsconn.ValidateURLs(c.URL)...)
 	if c.Embedded == nil {
 		return errs
 	}
@@ -214,46 +196,19 @@ func (c *Config) validateStream() []error {
 	return errs
 }
 
+// identity is who the connection is.
+func (c *Config) identity() natsconn.Identity {
+	return natsconn.Identity{
+		Name: c.Name, InboxPrefix: c.InboxPrefix, TLS: c.TLS, User: c.User, Password: c.Password, PasswordFile: c.PasswordFile,
+		Token: c.Token, TokenFile: c.TokenFile, NkeyFile: c.NkeyFile, CredsFile: c.CredsFile,
+	}
+}
+
 func (c *Config) validateAuth() []error {
-	var errs []error
-	wrong := func(field, format string, args ...any) {
-		errs = append(errs, conf.FieldErrorf(field, format, args...))
-	}
-	if c.Password != "" && c.PasswordFile != "" {
-		wrong("password_file", "password and password_file exclude each other")
-	}
-	if c.Token != "" && c.TokenFile != "" {
-		wrong("token_file", "token and token_file exclude each other")
-	}
-	if c.User == "" && (c.Password != "" || c.PasswordFile != "") {
-		field := "password"
-		if c.Password == "" {
-			field = "password_file"
-		}
-		wrong(field, "a password is given without user")
-	}
-	var ways []string
-	for _, way := range []struct {
-		field string
-		given bool
-	}{
-		{"user", c.User != ""},
-		{"token", c.Token != "" || c.TokenFile != ""},
-		{"nkey_file", c.NkeyFile != ""},
-		{"creds_file", c.CredsFile != ""},
-	} {
-		if way.given {
-			ways = append(ways, way.field)
-		}
-	}
-	if len(ways) > 1 {
-		wrong(ways[1], "%s exclude each other", strings.Join(ways, " and "))
-	}
+	identity := c.identity()
+	errs := identity.Validate()
 	if (c.Embedded != nil || c.Server != nil) && (c.NkeyFile != "" || c.CredsFile != "") {
-		wrong("embedded", "the embedded server knows user and password, or token, only")
-	}
-	if c.TLS != nil && (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
-		wrong("tls", "cert_file and key_file belong together")
+		errs = append(errs, conf.FieldErrorf("embedded", "the embedded server knows user and password, or token, only"))
 	}
 	return errs
 }

@@ -19,6 +19,7 @@ import (
 	"sync"
 
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/natsconn"
 	"github.com/trailcast/trailcast/outputs/natsout/embedded"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -64,7 +65,7 @@ func New(cfg Config, env pipeline.Env) (*Output, error) {
 	if o.subject, err = parseSubject(cfg.Subject); err != nil {
 		return nil, err
 	}
-	options, err := connectOptions(cfg, o.log.Warn)
+	options, err := natsconn.Options(cfg.identity(), o.log.Warn)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func secretNow(value, file string) (string, error) {
 	if file == "" {
 		return value, nil
 	}
-	return firstLine(file)
+	return natsconn.FirstLine(file)
 }
 
 // Server returns the embedded server, nil where the servers are elsewhere.

@@ -1,0 +1,105 @@
+// Package natsin reads messages of NATS: of a subject (core NATS), or of a stream by a durable consumer (JetStream).
+//
+// With a stream every message is acknowledged when all its events are delivered, and comes again otherwise; several agents
+// that name the same consumer share the stream's messages. Without one, messages that come while no agent listens, or
+// faster than they can be delivered, are lost: core NATS keeps nothing.
+package natsin
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/natsconn"
+	"github.com/trailcast/trailcast/internal/splitconf"
+)
+
+// Config is what users write under `nats` in inputs.
+type Config struct {
+	URL     []string `conf:"url" required:"true" doc:"One or several servers of one NATS cluster: nats://host:4222, tls://host:4222." example:"nats://127.0.0.1:4222"`
+	Subject string   `conf:"subject" doc:"Subject to listen on, wildcards allowed. With a stream: which of its subjects, when the consumer is created; default: all." example:"cloudtrail.>"`
+	Queue   string   `conf:"queue" doc:"Core NATS: queue group. Each message goes to one of its members." example:"trailcast"`
+
+	Stream      string        `conf:"stream" doc:"JetStream stream to read. Without it the subject is listened on with core NATS, which keeps no message for an agent that is away or slow." example:"TRAIL"`
+	Consumer    string        `conf:"consumer" default:"trailcast" doc:"Durable consumer of the stream. It remembers what was acknowledged; agents that name the same one share its messages."`
+	Create      bool          `conf:"create" doc:"Create the consumer if there is none. An existing one is used as it is; it must have explicit acknowledgement."`
+	Start       string        `conf:"start" default:"beginning" enum:"beginning,end" doc:"Of a consumer that is created: whether it begins with the messages that the stream has, or with new ones."`
+	AckWait     time.Duration `conf:"ack_wait" default:"30s" doc:"Of a consumer that is created: how long after an agent has disappeared its messages go to another. While an agent holds messages it says so in time."`
+	MaxInFlight int           `conf:"max_in_flight" default:"1000" doc:"Messages that were received and are not acknowledged yet."`
+
+	splitconf.Config
+	MaxDecompressed conf.Size `conf:"max_decompressed" default:"1GiB" doc:"Largest size of one compressed message when unpacked; what exceeds it goes to quarantine."`
+
+	TLS          *natsconn.TLS `conf:"tls" doc:"TLS settings. Servers are verified against the system's authorities unless ca_file is given."`
+	User         string        `conf:"user" doc:"User name."`
+	Password     conf.Secret   `conf:"password" doc:"Password of user."`
+	PasswordFile string        `conf:"password_file" doc:"File with the password, read at each connect."`
+	Token        conf.Secret   `conf:"token" doc:"Authentication token."`
+	TokenFile    string        `conf:"token_file" doc:"File with the token, read at each connect."`
+	NkeyFile     string        `conf:"nkey_file" doc:"File with an nkey seed, read at each connect." example:"/etc/trailcast/user.nk"`
+	CredsFile    string        `conf:"creds_file" doc:"Credentials file (JWT and seed), read at each connect." example:"/etc/trailcast/user.creds"`
+	Name         string        `conf:"name" doc:"Name of the connection in the server's monitoring. Default: trailcast/ and the input's name."`
+	InboxPrefix  string        `conf:"inbox_prefix" doc:"Prefix of the subjects that answers arrive on, where permissions ask for one of its own. Default: _INBOX." example:"_INBOX_trailcast"`
+}
+
+func (c *Config) identity() natsconn.Identity {
+	return natsconn.Identity{
+		Name: c.Name, InboxPrefix: c.InboxPrefix, TLS: c.TLS, User: c.User, Password: c.Password, PasswordFile: c.PasswordFile,
+		Token: c.Token, TokenFile: c.TokenFile, NkeyFile: c.NkeyFile, CredsFile: c.CredsFile,
+	}
+}
+
+// Validate returns all mistakes in c. Files and servers are not looked at.
+func (c *Config) Validate() error {
+	identity := c.identity()
+	errs := slices.Concat(natsconn.ValidateURLs(c.URL), identity.Validate(), c.Mistakes())
+	wrong := func(field, format string, args ...any) { errs = append(errs, conf.FieldErrorf(field, format, args...)) }
+	if strings.ContainsAny(c.Subject, " \t\r\n") {
+		wrong("subject", "%q has white space in it", c.Subject)
+	}
+	for field, name := range map[string]string{"stream": c.Stream, "consumer": c.Consumer} {
+		if strings.ContainsAny(name, " \t\r\n.*>/\\") {
+			wrong(field, "%q has a character that such a name can not have (space . * > / \\)", name)
+		}
+	}
+	switch {
+	case c.Stream == "" && c.Subject == "":
+		wrong("subject", "neither subject nor stream is given")
+	case c.Stream == "" && c.Create:
+		wrong("create", "means something with stream only")
+	case c.Stream != "" && c.Queue != "":
+		errs = append(errs, &conf.Error{Field: "queue", Msg: "is of core NATS", Hint: "agents that name the same consumer share a stream's messages"})
+	}
+	if c.AckWait < 0 || c.AckWait > 0 && c.AckWait < time.Second {
+		wrong("ack_wait", "%v is shorter than 1s", c.AckWait)
+	}
+	if c.MaxInFlight < 0 {
+		wrong("max_in_flight", "%d is negative", c.MaxInFlight)
+	}
+	if c.MaxDecompressed < 0 {
+		wrong("max_decompressed", "%d is negative", c.MaxDecompressed)
+	}
+	return errors.Join(errs...)
+}
+
+// withDefaults fills in what a program that makes a Config itself has left out.
+func (c Config) withDefaults(inputName string) Config {
+	if c.Consumer == "" {
+		c.Consumer = "trailcast"
+	}
+	if c.AckWait == 0 {
+		c.AckWait = 30 * time.Second
+	}
+	if c.MaxInFlight == 0 {
+		c.MaxInFlight = 1000
+	}
+	if c.MaxDecompressed == 0 {
+		c.MaxDecompressed = 1 << 30
+	}
+	if c.Name == "" {
+		c.Name = "trailcast/" + inputName
+	}
+	return c
+}
