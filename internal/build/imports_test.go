@@ -23,7 +23,7 @@ type layer struct {
 	stdOnly bool // nothing from outside the standard library and this module
 }
 
-var leaves = []string{"pipeline", "internal/conf", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/template", "internal/durable", "internal/terminal"}
+var leaves = []string{"pipeline", "internal/conf", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/tlsserver", "internal/template", "internal/durable", "internal/terminal"}
 
 var layers = []layer{
 	{"pipeline", nil, true},
@@ -32,6 +32,7 @@ var layers = []layer{
 	{"internal/durable", nil, false},
 	{"internal/natsconn", []string{"internal/conf"}, false},
 	{"internal/splitconf", []string{"internal/conf", "formats"}, false},
+	{"internal/tlsserver", []string{"internal/conf"}, true},
 	{"internal/terminal", nil, true},
 	{"internal/msgpack", nil, true},
 	{"internal/template", []string{"pipeline", "internal/conf", "internal/rawjson"}, true},
