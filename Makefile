@@ -1,4 +1,5 @@
-# What a developer runs. `make test` needs Go and a C compiler only.
+# What a developer runs. `make test` needs Go and a C compiler; with python3 (venv, pip) it runs the tests against an AWS
+# emulator too, which it installs in a cache folder.
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
@@ -12,6 +13,7 @@ plugin: ## the Fluent Bit output plugin; needs a C compiler, and the glibc of th
 	CGO_ENABLED=1 $(GO) build -buildmode=c-shared -tags netgo,osusergo -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o out_trailcast.so ./plugin
 
 test: lint ## everything that CI runs but the fuzzing
+	@$(GO) run ./internal/awstest/prepare
 	$(GO) test -race ./...
 
 short: ## a quick look

@@ -23,7 +23,7 @@ type layer struct {
 	stdOnly bool // nothing from outside the standard library and this module
 }
 
-var leaves = []string{"pipeline", "internal/conf", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/tlsserver", "internal/template", "internal/durable", "internal/terminal"}
+var leaves = []string{"pipeline", "internal/awsconf", "internal/conf", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/tlsserver", "internal/template", "internal/durable", "internal/terminal"}
 
 var layers = []layer{
 	{"pipeline", nil, true},
@@ -33,6 +33,8 @@ var layers = []layer{
 	{"internal/natsconn", []string{"internal/conf"}, false},
 	{"internal/splitconf", []string{"internal/conf", "formats"}, false},
 	{"internal/tlsserver", []string{"internal/conf"}, true},
+	{"internal/awsconf", []string{"internal/conf"}, false},
+	{"internal/awstest", nil, false},
 	{"internal/terminal", nil, true},
 	{"internal/msgpack", nil, true},
 	{"internal/template", []string{"pipeline", "internal/conf", "internal/rawjson"}, true},
@@ -120,6 +122,8 @@ func allowed(l layer, pkg, imported string) bool {
 
 func allowedInTests(pkg, imported string) bool {
 	switch {
+	case within(imported, "internal/awstest"):
+		return true
 	case within(pkg, "outputs"):
 		return within(imported, "outputs/outputtest") || within(imported, "bench/gen")
 	case within(pkg, "internal/msgpack"), within(pkg, "internal/fluentbit"):
