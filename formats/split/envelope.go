@@ -319,7 +319,7 @@ func (r *run) logEvents(e *envelope, p place) error {
 		in.origin.Object = group + ":" + stream
 	}
 	in.fixed = true
-	session := isSessionID(stream)
+	session := IsSessionID(stream)
 	var failed error
 	err := rawjson.EachElement(e[keyLogEvents], func(_ int, value []byte) bool {
 		at := in

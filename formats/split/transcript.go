@@ -16,9 +16,9 @@ const (
 	maxTranscriptLine  = 16 << 10 // a longer line is cut: it may grow sixfold when escaped
 )
 
-// isSessionID reports whether name looks like a Session Manager session id: the owner's name, a hyphen and a suffix of
+// IsSessionID reports whether name looks like a Session Manager session id: the owner's name, a hyphen and a suffix of
 // 17 hexadecimal digits or 26 base36 ones (formats seen in CloudTrail's StartSession; there is no published rule).
-func isSessionID(name string) bool {
+func IsSessionID(name string) bool {
 	i := strings.LastIndexByte(name, '-')
 	if i <= 0 || len(name) > 96 || strings.ContainsAny(name, "/:\x00") {
 		return false
@@ -44,10 +44,10 @@ func isSessionID(name string) bool {
 // transcriptID is the session id in an object's name: its base name without .log, or its log stream.
 func transcriptID(object string) string {
 	base := path.Base(strings.ReplaceAll(object, `\`, "/"))
-	if id := strings.TrimSuffix(base, ".log"); isSessionID(id) {
+	if id := strings.TrimSuffix(base, ".log"); IsSessionID(id) {
 		return id
 	}
-	if _, stream, ok := strings.Cut(object, ":"); ok && isSessionID(path.Base(stream)) {
+	if _, stream, ok := strings.Cut(object, ":"); ok && IsSessionID(path.Base(stream)) {
 		return path.Base(stream)
 	}
 	return strings.TrimSuffix(base, ".log")
@@ -57,7 +57,7 @@ func transcriptID(object string) string {
 // because nothing but session data is accepted and it is no streamed session JSON.
 func (s *stream) isTranscript() bool {
 	base := path.Base(strings.ReplaceAll(s.place.origin.Object, `\`, "/"))
-	if id, ok := strings.CutSuffix(base, ".log"); ok && isSessionID(id) {
+	if id, ok := strings.CutSuffix(base, ".log"); ok && IsSessionID(id) {
 		return true
 	}
 	const mark = "Script started on "
