@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"go.uber.org/goleak"
 )
 
 //go:embed server.py
@@ -61,6 +62,18 @@ func Environment(t testing.TB) {
 	} {
 		t.Setenv(name, value)
 	}
+}
+
+// NoLeaks checks at the end of the test that it has left no goroutine behind, but for those of idle connections. It is
+// called before anything else of the test.
+func NoLeaks(t testing.TB) {
+	t.Helper()
+	Start(t)
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() {
+		goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+			goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreAnyFunction("net/http.(*conn).serve"))
+	})
 }
 
 var names struct {

@@ -9,7 +9,9 @@ import (
 	"github.com/trailcast/trailcast/filters/jq"
 	"github.com/trailcast/trailcast/filters/redact"
 	"github.com/trailcast/trailcast/inputs/filein"
+	"github.com/trailcast/trailcast/inputs/forwardin"
 	"github.com/trailcast/trailcast/inputs/natsin"
+	"github.com/trailcast/trailcast/inputs/sqsin"
 	"github.com/trailcast/trailcast/inputs/stdin"
 	"github.com/trailcast/trailcast/outputs/fileout"
 	"github.com/trailcast/trailcast/outputs/natsout"
@@ -20,9 +22,11 @@ import (
 // All components of the program, by the key that names them in a configuration. This is the only list of them.
 var (
 	inputs = map[string]factory[pipeline.Input]{
-		"file":  input(filein.New),
-		"nats":  input(natsin.New),
-		"stdin": input(stdin.New),
+		"file":    input(filein.New),
+		"forward": input(forwardin.New),
+		"nats":    input(natsin.New),
+		"sqs":     input(sqsin.New),
+		"stdin":   input(stdin.New),
 	}
 	filters = map[string]factory[pipeline.Filter]{
 		"dedupe": filter(dedupe.New),

@@ -23,7 +23,7 @@ type layer struct {
 	stdOnly bool // nothing from outside the standard library and this module
 }
 
-var leaves = []string{"pipeline", "internal/awsconf", "internal/conf", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/tlsserver", "internal/template", "internal/durable", "internal/terminal"}
+var leaves = []string{"pipeline", "internal/awsconf", "internal/conf", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/sqsqueue", "internal/tlsserver", "internal/template", "internal/durable", "internal/terminal"}
 
 var layers = []layer{
 	{"pipeline", nil, true},
@@ -35,6 +35,7 @@ var layers = []layer{
 	{"internal/tlsserver", []string{"internal/conf"}, true},
 	{"internal/awsconf", []string{"internal/conf"}, false},
 	{"internal/awstest", nil, false},
+	{"internal/sqsqueue", []string{"internal/awsconf", "internal/conf", "pipeline"}, false},
 	{"internal/terminal", nil, true},
 	{"internal/msgpack", nil, true},
 	{"internal/template", []string{"pipeline", "internal/conf", "internal/rawjson"}, true},
@@ -43,7 +44,8 @@ var layers = []layer{
 	{"internal/observe", []string{"pipeline", "internal/terminal"}, false},
 	{"formats", []string{"pipeline", "internal/rawjson", "formats"}, false},
 	{"filters", append([]string{"formats", "internal/statedir", "."}, leaves...), false},
-	{"inputs", append([]string{"formats", "internal/statedir", "."}, leaves...), false},
+	{"inputs/inputtest", []string{"pipeline"}, false},
+	{"inputs", append([]string{"formats", "internal/msgpack", "internal/statedir", "."}, leaves...), false},
 	{"outputs/outputtest", []string{"pipeline", "formats", "internal/rawjson"}, false},
 	{"outputs", append([]string{"formats", "internal/statedir", "."}, leaves...), false},
 	{"internal/build", append([]string{
@@ -122,7 +124,7 @@ func allowed(l layer, pkg, imported string) bool {
 
 func allowedInTests(pkg, imported string) bool {
 	switch {
-	case within(imported, "internal/awstest"):
+	case within(imported, "internal/awstest"), within(pkg, "inputs") && within(imported, "inputs/inputtest"):
 		return true
 	case within(pkg, "outputs"):
 		return within(imported, "outputs/outputtest") || within(imported, "bench/gen")
