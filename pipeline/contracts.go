@@ -77,6 +77,18 @@ type Checker interface {
 	Check(ctx context.Context) error
 }
 
+// Counter is implemented by inputs that can tell what there is to read: `trailcast run --dry-run`.
+type Counter interface {
+	Count(ctx context.Context) (Count, error)
+}
+
+// Count is what an input would read.
+type Count struct {
+	Objects int64  // files, objects, messages
+	Bytes   int64  // as they are stored; 0 where that is not known
+	Note    string // what the numbers do not tell
+}
+
 // Explainer is implemented by outputs that can say what they would do with an event: `trailcast explain`.
 type Explainer interface {
 	Explain(ev *Event) (Explanation, error)

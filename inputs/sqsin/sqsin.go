@@ -79,21 +79,27 @@ func New(cfg Config, env pipeline.Env) (*Input, error) {
 // Check implements pipeline.Checker.
 func (in *Input) Check(ctx context.Context) error { return in.queue.Check(ctx) }
 
+// Count implements pipeline.Counter.
+func (in *Input) Count(ctx context.Context) (pipeline.Count, error) { return in.queue.Count(ctx) }
+
 // Run implements pipeline.Input.
 func (in *Input) Run(ctx context.Context, to pipeline.Intake) error {
-	return in.queue.Run(ctx, to, func(ctx context.Context, m *sqsqueue.Message) {
-		frame := to.Open(func(r pipeline.Result) {
-			if r.Outcome == pipeline.Retry {
-				m.Again(r.Err)
-				return
-			}
-			m.Done()
-		})
-		origin := &pipeline.Origin{Input: in.name, Object: in.object, Identity: m.ID, Via: []string{"sqs"}, Region: in.region, Time: m.Sent}
-		if _, err := in.splitter.Split(ctx, strings.NewReader(m.Body), origin, split.Base{}, frame); err != nil {
-			frame.Abandon(err)
+	return in.queue.Run(ctx, to, in.handle)
+}
+
+// handle implements sqsqueue.Handler.
+func (in *Input) handle(ctx context.Context, to pipeline.Intake, m *sqsqueue.Message) {
+	frame := to.Open(func(r pipeline.Result) {
+		if r.Outcome == pipeline.Retry {
+			m.Again(r.Err)
 			return
 		}
-		frame.Seal()
+		m.Done()
 	})
+	origin := &pipeline.Origin{Input: in.name, Object: in.object, Identity: m.ID, Via: []string{"sqs"}, Region: in.region, Time: m.Sent}
+	if _, err := in.splitter.Split(ctx, strings.NewReader(m.Body), origin, split.Base{}, frame); err != nil {
+		frame.Abandon(err)
+		return
+	}
+	frame.Seal()
 }

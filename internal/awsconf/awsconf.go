@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/trailcast/trailcast/internal/conf"
 )
@@ -76,6 +77,7 @@ func (c *Config) Load(ctx context.Context) (aws.Config, error) {
 		config.WithHTTPClient(client),
 		config.WithRetryer(func() aws.Retryer { return retry.NewStandard() }),
 		config.WithAppID("trailcast"),
+		config.WithLogger(logging.Nop{}), // it would write to standard error
 	}
 	if c.Region != "" {
 		options = append(options, config.WithRegion(c.Region))

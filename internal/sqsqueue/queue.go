@@ -37,7 +37,7 @@ type Message struct {
 
 // Handler works on a message. It may hand it on, and return before the message is settled; it blocks while there is no
 // room. Each message is settled once, by Done, Again or Keep, from any goroutine and without blocking.
-type Handler func(ctx context.Context, m *Message)
+type Handler func(ctx context.Context, to pipeline.Intake, m *Message)
 
 // Queue reads one queue.
 type Queue struct {
@@ -89,6 +89,20 @@ func (q *Queue) Check(ctx context.Context) error {
 		QueueUrl: q.url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameVisibilityTimeout},
 	})
 	return awsconf.Failed(err, "sqs:GetQueueAttributes", q.config.QueueURL, Actions[1:]...)
+}
+
+// Count tells how many messages there are.
+func (q *Queue) Count(ctx context.Context) (pipeline.Count, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: q.url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages},
+	})
+	if err != nil {
+		return pipeline.Count{}, awsconf.Failed(err, "sqs:GetQueueAttributes", q.config.QueueURL)
+	}
+	n, err := strconv.ParseInt(out.Attributes[string(types.QueueAttributeNameApproximateNumberOfMessages)], 10, 64)
+	return pipeline.Count{Objects: n, Note: "messages, about; what they tell of is not looked at"}, err
 }
 
 // Actions are the IAM actions that reading a queue needs.
@@ -152,7 +166,7 @@ func (q *Queue) receive(ctx context.Context, to pipeline.Intake, handle Handler)
 				q.setAside(ctx, to, m)
 				continue
 			}
-			handle(ctx, m)
+			handle(ctx, to, m)
 		}
 	}
 }
