@@ -77,6 +77,10 @@ type Checker interface {
 	Check(ctx context.Context) error
 }
 
+// Persistent is implemented by inputs that read again by themselves what was not confirmed, as long as they run: a frame
+// of theirs that settled as Retry says nothing about the end.
+type Persistent interface{ Persistent() }
+
 // Counter is implemented by inputs that can tell what there is to read: `trailcast run --dry-run`.
 type Counter interface {
 	Count(ctx context.Context) (Count, error)

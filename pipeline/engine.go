@@ -322,6 +322,9 @@ func (e *Engine) settle(f *Frame) {
 		s.Settled(f.id, result.Outcome, rejected)
 	}
 	e.stats.frames[result.Outcome].Add(1)
+	if f.input != nil && result.Outcome == Retry {
+		f.input.retried.Add(1)
+	}
 	if f.settled != nil {
 		f.settled(result)
 	}

@@ -39,8 +39,9 @@ func (c *counters) setQuarantine(err error) {
 }
 
 type inputStats struct {
-	name string
-	in   atomic.Int64
+	name    string
+	in      atomic.Int64
+	retried atomic.Int64
 }
 
 type filterStats struct {
@@ -94,6 +95,8 @@ type Stats struct {
 type InputStats struct {
 	Name string
 	In   int64 // events and broken pieces
+
+	Retried int64 // frames that settled as Retry
 }
 
 // FilterStats counts one filter's events.
@@ -154,7 +157,7 @@ func (e *Engine) Stats() Stats {
 	s.EventsInFlight, s.BytesInFlight = e.budget.inFlight()
 	e.inputsMu.Lock()
 	for _, in := range e.inputs {
-		s.Inputs = append(s.Inputs, InputStats{in.name, in.in.Load()})
+		s.Inputs = append(s.Inputs, InputStats{in.name, in.in.Load(), in.retried.Load()})
 	}
 	e.inputsMu.Unlock()
 	for _, f := range e.filters {

@@ -20,6 +20,7 @@ import (
 
 func runCommand(s streams) *cobra.Command {
 	var path string
+	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "run -c FILE",
 		Short: "Run the agent",
@@ -34,9 +35,15 @@ wrong configuration, 1 for other failures.`,
 		Example: `  trailcast run -c trailcast.yaml
   TRAILCAST_LOGS=logs trailcast run -c configs/quickstart.yaml`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runAgent(cmd.Context(), path, s) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dryRun {
+				return countInputs(cmd.Context(), path, s)
+			}
+			return runAgent(cmd.Context(), path, s)
+		},
 	}
 	configFlag(cmd, &path)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only tell how much there is to read, and read nothing")
 	return cmd
 }
 
@@ -71,7 +78,7 @@ func runAgent(ctx context.Context, path string, s streams) error {
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}
-	return outcome(ctx, stats)
+	return outcome(ctx, agent.Inputs, stats)
 }
 
 // limitMemory makes the garbage collector work harder before the process grows beyond what the events in flight explain:
@@ -85,8 +92,12 @@ func limitMemory(inFlight int64) {
 
 // outcome is the exit code of a run that went through. One that was stopped leaves its inputs where they were: it is only
 // judged by what outputs had in hand and did not confirm.
-func outcome(ctx context.Context, s pipeline.Stats) error {
-	partial := s.Frames[pipeline.Retry] > 0 || s.Frames[pipeline.Rejected] > 0
+func outcome(ctx context.Context, inputs []pipeline.InputStage, s pipeline.Stats) error {
+	partial := s.Frames[pipeline.Rejected] > 0
+	for i, in := range inputs {
+		_, persistent := in.Input.(pipeline.Persistent)
+		partial = partial || !persistent && i < len(s.Inputs) && s.Inputs[i].Retried > 0
+	}
 	if ctx.Err() != nil {
 		partial = false
 		for _, o := range s.Outputs {

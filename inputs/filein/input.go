@@ -83,6 +83,24 @@ func (in *Input) Check(context.Context) error {
 	return nil
 }
 
+// Count implements pipeline.Counter.
+func (in *Input) Count(context.Context) (pipeline.Count, error) {
+	c := pipeline.Count{Note: "files that were read before are counted too"}
+	paths, err := in.expand()
+	if err != nil {
+		return c, err
+	}
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return c, err
+		}
+		c.Objects++
+		c.Bytes += info.Size()
+	}
+	return c, nil
+}
+
 func (in *Input) nothing() error {
 	return fmt.Errorf("no file matches %s", strings.Join(in.config.Paths, ", "))
 }

@@ -99,3 +99,6 @@ func (in *Input) Count(ctx context.Context) (pipeline.Count, error) {
 	}
 	return in.notices.queue.Count(ctx)
 }
+
+// Persistent implements pipeline.Persistent.
+func (in *Input) Persistent() {}

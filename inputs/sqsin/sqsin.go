@@ -103,3 +103,6 @@ func (in *Input) handle(ctx context.Context, to pipeline.Intake, m *sqsqueue.Mes
 	}
 	frame.Seal()
 }
+
+// Persistent implements pipeline.Persistent.
+func (in *Input) Persistent() {}

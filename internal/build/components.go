@@ -11,6 +11,7 @@ import (
 	"github.com/trailcast/trailcast/inputs/filein"
 	"github.com/trailcast/trailcast/inputs/forwardin"
 	"github.com/trailcast/trailcast/inputs/natsin"
+	"github.com/trailcast/trailcast/inputs/s3in"
 	"github.com/trailcast/trailcast/inputs/sqsin"
 	"github.com/trailcast/trailcast/inputs/stdin"
 	"github.com/trailcast/trailcast/outputs/fileout"
@@ -25,6 +26,7 @@ var (
 		"file":    input(filein.New),
 		"forward": input(forwardin.New),
 		"nats":    input(natsin.New),
+		"s3":      input(s3in.New),
 		"sqs":     input(sqsin.New),
 		"stdin":   input(stdin.New),
 	}

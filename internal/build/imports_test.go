@@ -34,7 +34,7 @@ var layers = []layer{
 	{"internal/splitconf", []string{"internal/conf", "formats"}, false},
 	{"internal/tlsserver", []string{"internal/conf"}, true},
 	{"internal/awsconf", []string{"internal/conf"}, false},
-	{"internal/awstest", nil, false},
+	{"internal/awstest", []string{"internal/awstest"}, false},
 	{"internal/sqsqueue", []string{"internal/awsconf", "internal/conf", "pipeline"}, false},
 	{"internal/terminal", nil, true},
 	{"internal/msgpack", nil, true},

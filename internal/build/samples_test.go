@@ -130,6 +130,7 @@ func TestSampleConfigurations(t *testing.T) {
 		"ssm-sessions.yaml": runSessions,
 		"archive.yaml":      runArchive,
 		"nats-cluster.yaml": runCluster,
+		"forward.yaml":      runForward,
 	}
 	schema := compiled(t)
 	files, err := filepath.Glob(filepath.Join("..", "..", "configs", "*.yaml"))
