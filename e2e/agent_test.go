@@ -99,12 +99,17 @@ func get(t *testing.T, url string) string {
 // await polls a condition that another process brings about.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	awaitFor(t, 20*time.Second, what, ok)
+}
+
+func awaitFor(t *testing.T, timeout time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline, pause := time.After(timeout), max(20*time.Millisecond, timeout/500) // an emulator is not to answer this alone
 	for !ok() {
 		select {
 		case <-deadline:
 			t.Fatalf("%s does not come", what)
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
