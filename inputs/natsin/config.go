@@ -27,7 +27,7 @@ type Config struct {
 	Create      bool          `conf:"create" doc:"Create the consumer if there is none. An existing one is used as it is; it must have explicit acknowledgement."`
 	Start       string        `conf:"start" default:"beginning" enum:"beginning,end" doc:"Of a consumer that is created: whether it begins with the messages that the stream has, or with new ones."`
 	AckWait     time.Duration `conf:"ack_wait" default:"30s" doc:"Of a consumer that is created: how long after an agent has disappeared its messages go to another. While an agent holds messages it says so in time."`
-	MaxInFlight int           `conf:"max_in_flight" default:"1000" doc:"Messages that were received and are not acknowledged yet."`
+	MaxInFlight int           `conf:"max_in_flight" default:"1000" doc:"With a stream: how many messages this agent holds at once, received and not acknowledged yet."`
 
 	splitconf.Config
 	MaxDecompressed conf.Size `conf:"max_decompressed" default:"1GiB" doc:"Largest size of one compressed message when unpacked; what exceeds it goes to quarantine."`
@@ -56,12 +56,17 @@ func (c *Config) Validate() error {
 	identity := c.identity()
 	errs := slices.Concat(natsconn.ValidateURLs(c.URL), identity.Validate(), c.Mistakes())
 	wrong := func(field, format string, args ...any) { errs = append(errs, conf.FieldErrorf(field, format, args...)) }
-	if strings.ContainsAny(c.Subject, " \t\r\n") {
-		wrong("subject", "%q has white space in it", c.Subject)
+	if c.Subject != "" {
+		if mistake := subjectMistake(c.Subject); mistake != "" {
+			wrong("subject", "%q %s", c.Subject, mistake)
+		}
 	}
-	for field, name := range map[string]string{"stream": c.Stream, "consumer": c.Consumer} {
-		if strings.ContainsAny(name, " \t\r\n.*>/\\") {
-			wrong(field, "%q has a character that such a name can not have (space . * > / \\)", name)
+	if strings.ContainsAny(c.Queue, whiteSpace) {
+		wrong("queue", "%q has white space in it", c.Queue)
+	}
+	for _, name := range [][2]string{{"stream", c.Stream}, {"consumer", c.Consumer}} {
+		if strings.ContainsAny(name[1], whiteSpace+`.*>/\`) {
+			wrong(name[0], "%q has a character that such a name can not have (space . * > / \\)", name[1])
 		}
 	}
 	switch {
@@ -75,13 +80,36 @@ func (c *Config) Validate() error {
 	if c.AckWait < 0 || c.AckWait > 0 && c.AckWait < time.Second {
 		wrong("ack_wait", "%v is shorter than 1s", c.AckWait)
 	}
-	if c.MaxInFlight < 0 {
-		wrong("max_in_flight", "%d is negative", c.MaxInFlight)
+	if c.MaxInFlight < 0 || c.MaxInFlight > maxInFlight {
+		wrong("max_in_flight", "%d is not between 1 and %d", c.MaxInFlight, maxInFlight)
 	}
 	if c.MaxDecompressed < 0 {
 		wrong("max_decompressed", "%d is negative", c.MaxDecompressed)
 	}
 	return errors.Join(errs...)
+}
+
+const (
+	whiteSpace  = " \t\r\n"
+	maxInFlight = 100_000
+)
+
+// subjectMistake says what is wrong with a subject to listen on; "" when nothing is. A server that gets a wrong one
+// answers with nothing but a closed connection.
+func subjectMistake(subject string) string {
+	if strings.ContainsAny(subject, whiteSpace) {
+		return "has white space in it"
+	}
+	tokens := strings.Split(subject, ".")
+	for i, token := range tokens {
+		switch {
+		case token == "":
+			return "has an empty token"
+		case token == ">" && i < len(tokens)-1:
+			return "has a > that is not its last token"
+		}
+	}
+	return ""
 }
 
 // withDefaults fills in what a program that makes a Config itself has left out.

@@ -131,6 +131,7 @@ func TestSampleConfigurations(t *testing.T) {
 		"archive.yaml":      runArchive,
 		"nats-cluster.yaml": runCluster,
 		"forward.yaml":      runForward,
+		"nats-worker.yaml":  runWorker,
 	}
 	schema := compiled(t)
 	files, err := filepath.Glob(filepath.Join("..", "..", "configs", "*.yaml"))
