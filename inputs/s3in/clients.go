@@ -56,7 +56,7 @@ func (c *clients) of(ctx context.Context, bucket, region string) (*s3.Client, er
 		return nil, err
 	}
 	client := s3.NewFromConfig(loaded, func(o *s3.Options) {
-		o.UsePathStyle = r.endpoint != ""
+		o.UsePathStyle = o.BaseEndpoint != nil
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})
 	c.made[r] = client
