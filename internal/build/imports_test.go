@@ -23,7 +23,7 @@ type layer struct {
 	stdOnly bool // nothing from outside the standard library and this module
 }
 
-var leaves = []string{"pipeline", "internal/awsconf", "internal/conf", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/sqsqueue", "internal/tlsserver", "internal/template", "internal/durable", "internal/terminal"}
+var leaves = []string{"pipeline", "internal/awsconf", "internal/conf", "internal/large", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/sqsqueue", "internal/tlsserver", "internal/template", "internal/durable", "internal/terminal"}
 
 var layers = []layer{
 	{"pipeline", nil, true},
@@ -35,6 +35,7 @@ var layers = []layer{
 	{"internal/tlsserver", []string{"internal/conf"}, true},
 	{"internal/awsconf", []string{"internal/conf"}, false},
 	{"internal/awstest", []string{"internal/awstest"}, false},
+	{"internal/large", []string{"internal/rawjson"}, false},
 	{"internal/sqsqueue", []string{"internal/awsconf", "internal/conf", "pipeline"}, false},
 	{"internal/terminal", nil, true},
 	{"internal/msgpack", nil, true},

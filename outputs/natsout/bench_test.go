@@ -92,6 +92,6 @@ func BenchmarkCompose(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		c.message(parts[0].data, parts[0].suffix)
+		c.message(parts[0].Data, parts[0].Suffix)
 	}
 }

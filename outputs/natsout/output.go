@@ -19,6 +19,7 @@ import (
 	"sync"
 
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/large"
 	"github.com/trailcast/trailcast/internal/natsconn"
 	"github.com/trailcast/trailcast/outputs/natsout/embedded"
 	"github.com/trailcast/trailcast/pipeline"
@@ -262,7 +263,7 @@ func (o *Output) publishCore(ctx context.Context, s *session, events []pipeline.
 		}
 		subjects[i] = c.msg.Subject
 		for _, p := range parts {
-			if err := s.nc.PublishMsg(c.message(p.data, p.suffix)); err != nil {
+			if err := s.nc.PublishMsg(c.message(p.Data, p.Suffix)); err != nil {
 				return nil, fmt.Errorf("publish: %w", err)
 			}
 		}
@@ -309,7 +310,7 @@ func (o *Output) publishStream(ctx context.Context, s *session, f *flight, event
 			continue
 		}
 		for _, p := range parts {
-			if err := s.window.send(ctx, s, f, i, c.message(p.data, p.suffix)); err != nil {
+			if err := s.window.send(ctx, s, f, i, c.message(p.Data, p.Suffix)); err != nil {
 				for rest := i; rest < len(events); rest++ {
 					f.fail(rest, err)
 				}
@@ -348,7 +349,7 @@ func (s *session) room(limit int) int {
 }
 
 // parts begins the messages of an event: what each of them carries.
-func (c *composer) parts(ev *pipeline.Event, room int) ([]part, error) {
+func (c *composer) parts(ev *pipeline.Event, room int) ([]large.Part, error) {
 	c.begin(ev)
 	return c.o.fit(ev, room-headerSize(c.headers))
 }
