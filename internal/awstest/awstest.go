@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -133,7 +134,8 @@ func (s *Server) Python(t testing.TB, script string, result any, args ...string)
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), python, append([]string{"-c", script}, args...)...)
-	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+s.URL, "AWS_DEFAULT_REGION="+Region)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AWS_PROFILE=") }) // even an empty one counts
+	cmd.Env = append(cmd.Env, "AWS_ENDPOINT_URL="+s.URL, "AWS_DEFAULT_REGION="+Region)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -16,6 +16,7 @@ import (
 	"github.com/trailcast/trailcast/inputs/stdin"
 	"github.com/trailcast/trailcast/outputs/fileout"
 	"github.com/trailcast/trailcast/outputs/natsout"
+	"github.com/trailcast/trailcast/outputs/snsout"
 	"github.com/trailcast/trailcast/outputs/stdout"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -39,6 +40,7 @@ var (
 	outputs = map[string]factory[pipeline.Output]{
 		"file":   output(fileout.New),
 		"nats":   output(natsout.New),
+		"sns":    snsOutput(),
 		"stdout": output(stdout.New),
 	}
 )
@@ -59,6 +61,13 @@ func filter[C any, T pipeline.Filter](mk func(C, pipeline.Env) (T, error)) facto
 
 func output[C any, T pipeline.Output](mk func(C, pipeline.Env) (T, error)) factory[pipeline.Output] {
 	return use(mk, func(t T) pipeline.Output { return t })
+}
+
+// snsOutput gives the output what it may not import: jq, for the texts of its messages.
+func snsOutput() factory[pipeline.Output] {
+	f := output(snsout.New)
+	f.config = func() any { return &snsout.Config{CompileJQ: jq.NewText} }
+	return f
 }
 
 // use makes a factory of a component's constructor. as gives the component its interface; a failed constructor's typed

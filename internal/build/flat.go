@@ -41,8 +41,16 @@ var flatComponents = []struct{ list, key, prefix string }{
 	{"filters", "redact", "Redact"},
 	{"filters", "jq", "Filter"},
 	{"outputs", "nats", "Nats"},
+	{"outputs", "sns", "Sns"},
 	{"outputs", "file", "File"},
 	{"outputs", "stdout", "Stdout"},
+}
+
+// switches are the components that need no setting, and what they do.
+var switches = map[string]string{
+	"enrich": "add the object trailcast with account, actor, service and more to each event.",
+	"redact": "replace secrets, with the built-in rules unless Redact_Defaults is off.",
+	"stdout": "write events to Fluent Bit's standard output, to look at them.",
 }
 
 // FlatKeys are all flat keys of the plugin, made from the same definitions as the configuration file.
@@ -73,19 +81,15 @@ func FlatKeys() ([]FlatKey, error) {
 			config.Properties["url"] = url
 		}
 		base := FlatKey{Name: c.prefix, Group: c.prefix, component: c.list + "/" + c.key}
-		switch {
+		switch does, switched := switches[c.key]; {
 		case c.key == "jq":
 			program := config.Properties["program"]
 			keys = append(keys, FlatKey{Name: c.prefix, Group: c.prefix, component: base.component, path: "jq.program",
 				Doc: program.Description + " Runs after Enrich and Redact.", Example: example(program)})
 			delete(config.Properties, "program")
-		case len(config.Required) == 0:
+		case switched:
 			on := base
-			on.kind, on.Doc = flatBool, "on: "+map[string]string{
-				"enrich": "add the object trailcast with account, actor, service and more to each event.",
-				"redact": "replace secrets, with the built-in rules unless Redact_Defaults is off.",
-				"stdout": "write events to Fluent Bit's standard output, to look at them.",
-			}[c.key]
+			on.kind, on.Doc = flatBool, "on: "+does
 			keys = append(keys, on)
 		}
 		if c.list == "outputs" {
@@ -201,11 +205,16 @@ func title(key string) string {
 	return strings.Join(words, "_")
 }
 
+// example returns a node's example without the quotes that YAML needs and a flat key does not.
 func example(n schemaNode) string {
 	if len(n.Examples) == 0 {
 		return ""
 	}
-	return plain(n.Examples[0])
+	s := plain(n.Examples[0])
+	if len(s) > 1 && s[0] == '\'' && s[len(s)-1] == '\'' {
+		return strings.ReplaceAll(s[1:len(s)-1], "''", "'")
+	}
+	return s
 }
 
 // plain writes a value as a flat key has it.
@@ -305,7 +314,7 @@ func (f *flat) read(keys []FlatKey, get func(string) string) {
 		f.names[k.path] = k.Name
 	}
 	if len(f.root.child("outputs").children) == 0 {
-		f.wrong("", "no output is configured: give Nats_Url and Nats_Subject, File_Path, or %s", configFileKey)
+		f.wrong("", "no output is configured: give Nats_Url and Nats_Subject, Sns_Topic_Arn, File_Path, or %s", configFileKey)
 	}
 }
 

@@ -26,10 +26,10 @@ type Config struct {
 	TargetARN   string    `conf:"target_arn" doc:"Instead of a topic: the endpoint of a mobile application." example:"arn:aws:sns:eu-west-1:123456789012:endpoint/GCM/app/0123"`
 	PhoneNumber string    `conf:"phone_number" doc:"Instead of a topic: a telephone number that gets text messages." example:"+4930123456"`
 
-	Subject      conf.Text `conf:"subject" doc:"Subject of e-mails; a template. What is not printable ASCII becomes ?, and it ends after 100 characters." example:"{actor}: {action} in {account}"`
-	SubjectJQ    conf.Text `conf:"subject_jq" doc:"The subject as the first result of a jq program; null or empty: none." example:"\"\\(actor) opened a session\""`
-	Message      conf.Text `conf:"message" doc:"Text for people instead of the event; a template." example:"{actor} did {action} on {target} at {.eventTime}"`
-	MessageJQ    conf.Text `conf:"message_jq" doc:"The message as the first result of a jq program; what is no string is sent as JSON." example:"{who: actor, what: .eventName}"`
+	Subject      conf.Text `conf:"subject" doc:"Subject of e-mails; a template. What is not printable ASCII becomes ?, and it ends after 100 characters." example:"'{actor}: {action} in {account}'"`
+	SubjectJQ    conf.Text `conf:"subject_jq" doc:"The subject as the first result of a jq program; null or empty: none." example:"'\"\\(actor) opened a session\"'"`
+	Message      conf.Text `conf:"message" doc:"Text for people instead of the event; a template." example:"'{actor} did {action} on {target} at {.eventTime}'"`
+	MessageJQ    conf.Text `conf:"message_jq" doc:"The message as the first result of a jq program; what is no string is sent as JSON." example:"'{who: actor, what: .eventName}'"`
 	NoAttributes bool      `conf:"no_attributes" doc:"Send no message attributes. They are there for filter policies: trailcast_kind, trailcast_account, trailcast_region, trailcast_service, trailcast_action, trailcast_outcome, trailcast_id, trailcast_key."`
 
 	GroupID conf.Text `conf:"group_id" default:"{account}" doc:"Of FIFO topics: the group in which order is kept; a template."`
@@ -101,6 +101,12 @@ func (c *Config) Validate() error {
 	for _, t := range []conf.Text{c.Subject, c.Message, c.GroupID} {
 		if t.Value != "" {
 			_, err := template.Parse(t)
+			errs = append(errs, err)
+		}
+	}
+	for _, text := range []conf.Text{c.SubjectJQ, c.MessageJQ} {
+		if text.Value != "" && c.CompileJQ != nil {
+			_, err := c.CompileJQ(text)
 			errs = append(errs, err)
 		}
 	}

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
@@ -34,6 +36,7 @@ type Output struct {
 	limits   map[string]limit
 	quiet    map[string]time.Time // when something was last complained about
 	unlisted sync.Once
+	closed   atomic.Bool
 }
 
 // limit is how large the messages of a topic may be.
@@ -58,6 +61,9 @@ func New(cfg Config, env pipeline.Env) (*Output, error) {
 	} else {
 		cfg.Region = cmp.Or(cfg.Region, awsconf.RegionOfARN(cfg.TargetARN))
 	}
+	if env.Ordered && (o.topics == nil || !o.topics.fifo) {
+		return nil, conf.FieldErrorf("topic_arn", "ordered needs a FIFO topic: SNS keeps no order otherwise")
+	}
 	if err := o.texts(); err != nil {
 		return nil, err
 	}
@@ -66,7 +72,12 @@ func New(cfg Config, env pipeline.Env) (*Output, error) {
 		return nil, err
 	}
 	o.client = sns.NewFromConfig(loaded, func(opts *sns.Options) {
-		opts.Retryer = retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts = 2 }) // the rest is ours: entries that failed alone
+		opts.Retryer = retry.NewStandard(func(r *retry.StandardOptions) {
+			// An idle connection that SNS has closed. Everything else is tried again here, and by the engine.
+			r.MaxAttempts, r.MaxBackoff = 2, 100*time.Millisecond
+			r.Retryables = []retry.IsErrorRetryable{retry.RetryableConnectionError{}}
+			r.RateLimiter = ratelimit.None
+		})
 	})
 	return o, nil
 }
@@ -116,10 +127,16 @@ func (o *Output) Limits() pipeline.Limits {
 }
 
 // Close implements pipeline.Output.
-func (o *Output) Close(context.Context) error { return nil }
+func (o *Output) Close(context.Context) error {
+	o.closed.Store(true)
+	return nil
+}
 
 // Write implements pipeline.Output.
 func (o *Output) Write(ctx context.Context, events []pipeline.Event) error {
+	if o.closed.Load() {
+		return errClosed
+	}
 	w := &write{output: o, ctx: ctx, errs: make([]error, len(events))}
 	queue := w.compose(events)
 	switch {
@@ -242,4 +259,7 @@ func (o *Output) complain(what string, err error) {
 	o.log.Warn(what, "err", err)
 }
 
-var errHeldBack = errors.New("held back behind an event of its group that failed")
+var (
+	errClosed   = errors.New("sns: the output is closed")
+	errHeldBack = errors.New("held back behind an event of its group that failed")
+)

@@ -252,7 +252,7 @@ func (w *write) pause(round int) bool {
 // invalid are codes of what can never be published.
 var invalid = map[string]bool{
 	"InvalidParameter": true, "InvalidParameterValue": true, "ParameterValueInvalid": true, "ValidationError": true, "ValidationException": true,
-	"UserError": true, "InvalidMessageContents": true, "MessageTooLong": true, "EndpointDisabled": true, "OptedOut": true,
+	"UserError": true, "InvalidMessageContents": true, "MessageTooLong": true,
 }
 
 // concernsOne reports whether a call may have failed because of one of its messages, or because of their number.
