@@ -525,32 +525,10 @@ func TestFluentBitRunsTheSamples(t *testing.T) {
 			_, port, _ := strings.Cut(freePort(t), ":")
 			moved := strings.NewReplacer("/var/lib/fluent-bit", dir+"/lib", "/var/log/cloudtrail", dir+"/in", "/var/log/audit", dir+"/audit",
 				"nats://127.0.0.1:4222", server.ClientURL(), "/etc/trailcast", dir, "9880", port)
-			for _, file := range []string{name, "parsers.conf", "pipeline.yaml"} {
-				text, err := os.ReadFile("../configs/fluent-bit/" + file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				write(t, dir+"/"+file, moved.Replace(string(text)))
-			}
-			if err := os.MkdirAll(dir+"/lib", 0o755); err != nil {
-				t.Fatal(err)
-			}
 			for i, l := range lines[len(lines)-10:] {
 				put(t, dir, i, l)
 			}
-			f := &fluentBit{T: t, dir: dir, done: make(chan error, 1)}
-			f.cmd = exec.Command(fluentBitFile(t), "-e", pluginFile(t), "-c", dir+"/"+name)
-			f.cmd.Stdout, f.cmd.Stderr = f, f
-			if err := f.cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			go func() { f.done <- f.cmd.Wait() }()
-			t.Cleanup(func() {
-				_ = f.cmd.Process.Kill()
-				if t.Failed() {
-					t.Log(f.log())
-				}
-			})
+			f := startSample(t, dir, name, moved)
 			if name == "http-files.conf" {
 				f.until("the http input", func() bool {
 					r, err := http.Post("http://127.0.0.1:"+port+"/cloudtrail", "application/json", bytes.NewReader(lines[len(lines)-1].line))
@@ -571,6 +549,37 @@ func TestFluentBitRunsTheSamples(t *testing.T) {
 			}
 		})
 	}
+}
+
+// startSample runs a sample configuration with what is moved in it.
+func startSample(t *testing.T, dir, name string, moved *strings.Replacer) *fluentBit {
+	t.Helper()
+	for _, file := range []string{name, "parsers.conf", "pipeline.yaml"} {
+		text, err := os.ReadFile("../configs/fluent-bit/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir+"/"+file, moved.Replace(string(text)))
+	}
+	for _, sub := range []string{"/lib", "/in"} {
+		if err := os.MkdirAll(dir+sub, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := &fluentBit{T: t, dir: dir, done: make(chan error, 1)}
+	f.cmd = exec.Command(fluentBitFile(t), "-e", pluginFile(t), "-c", dir+"/"+name)
+	f.cmd.Stdout, f.cmd.Stderr = f, f
+	if err := f.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { f.done <- f.cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = f.cmd.Process.Kill()
+		if t.Failed() {
+			t.Log(f.log())
+		}
+	})
+	return f
 }
 
 func TestFluentBitRefusesMistakes(t *testing.T) {

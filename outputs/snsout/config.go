@@ -45,8 +45,11 @@ type Config struct {
 	CompileJQ CompileJQ `conf:"-"`
 }
 
-// CompileJQ compiles a jq program to a function that returns its first result as a text; ok is false where there is none.
-type CompileJQ func(conf.Text) (func(ctx context.Context, ev *pipeline.Event) (s string, ok bool, err error), error)
+// CompileJQ compiles a jq program.
+type CompileJQ func(conf.Text) (Text, error)
+
+// Text makes a text of an event; ok is false where there is none.
+type Text = func(ctx context.Context, ev *pipeline.Event) (s string, ok bool, err error)
 
 // AWS is a part of a Config.
 type AWS = awsconf.Config

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 // TestComplete sends 10,000 events while 30 % of the calls are throttled and 1 % of the entries of the others fail alone.
 func TestComplete(t *testing.T) {
-	const events, topics = 10_000, 20
+	const events, topics = 10_000, 200 // the emulator is slow with queues that are long
 	b := newBus(t)
 	account := func(i int) string { return fmt.Sprintf("%012d", i/10%topics) }
 	run := awstest.Name("run")
@@ -31,7 +32,7 @@ func TestComplete(t *testing.T) {
 		id := fmt.Sprintf("e%05d", i)
 		all = append(all, event(id, account(i), fmt.Sprintf(`{"eventID":%q}`, id)))
 	}
-	faults := &entryFaults{every: 100}
+	faults := &awstest.EntryFaults{Every: 100}
 	calls := 0
 	b.proxy.Fail(func(c awstest.Call) awstest.Fault {
 		if c.Operation != "PublishBatch" {
@@ -40,21 +41,19 @@ func TestComplete(t *testing.T) {
 		if calls++; calls%10 < 3 {
 			return awstest.Fault{Status: 400, Code: "Throttling"}
 		}
-		return faults.of(c)
+		return faults.Of(c)
 	})
 	c := to("arn:aws:sns:eu-west-1:123456789012:" + run + "-{account}")
 	c.Topics = []string{"arn:aws:sns:eu-west-1:123456789012:" + run + "-*"}
 	engine(t, b.output(c, pipeline.Env{}), all)
-	if calls < 1300 || faults.failed < 90 {
-		t.Errorf("%d calls, %d failed entries: too few for this test", calls, faults.failed)
+	if calls < 1300 || faults.Failed() < 90 {
+		t.Errorf("%d calls, %d failed entries: too few for this test", calls, faults.Failed())
 	}
 	got := map[string]int{}
-	for account, queue := range queues {
-		for _, m := range b.drain(queue) {
-			got[m.Body]++
-			if m.Attributes["trailcast_account"] != account {
-				t.Fatalf("%v on the topic of %s", m, account)
-			}
+	for _, m := range b.drain(slices.Collect(maps.Values(queues))...) {
+		got[m.Body]++
+		if m.Queue != queues[m.Attributes["trailcast_account"]] {
+			t.Fatalf("%v is of another account", m)
 		}
 	}
 	for _, ev := range all {
@@ -93,69 +92,6 @@ func engine(t *testing.T, o *Output, events []pipeline.Event) {
 	}
 }
 
-// entryFaults makes single entries of PublishBatch fail: they do not reach the emulator, and the answer names them.
-type entryFaults struct {
-	every  int // which of the entries fail
-	fail   func(id, message string) (code string, sender bool)
-	seen   int
-	failed int
-}
-
-func (e *entryFaults) of(c awstest.Call) awstest.Fault {
-	const prefix = "PublishBatchRequestEntries.member."
-	form, err := url.ParseQuery(string(c.Body))
-	if err != nil {
-		panic(err)
-	}
-	kept := url.Values{}
-	for key, values := range form {
-		if !strings.HasPrefix(key, prefix) {
-			kept[key] = values
-		}
-	}
-	var failed strings.Builder
-	next := 1
-	for n := 1; form.Has(fmt.Sprint(prefix, n, ".Id")); n++ {
-		id := form.Get(fmt.Sprint(prefix, n, ".Id"))
-		code, sender := "", false
-		if e.seen++; e.every > 0 && e.seen%e.every == 0 {
-			code = "InternalError"
-		}
-		if e.fail != nil {
-			code, sender = e.fail(id, form.Get(fmt.Sprint(prefix, n, ".Message")))
-		}
-		if code != "" {
-			e.failed++
-			fmt.Fprintf(&failed, "<member><Id>%s</Id><Code>%s</Code><Message>made by the test</Message><SenderFault>%v</SenderFault></member>", id, code, sender)
-			continue
-		}
-		for key, values := range form {
-			if rest, ok := strings.CutPrefix(key, fmt.Sprint(prefix, n, ".")); ok {
-				kept[fmt.Sprint(prefix, next, ".", rest)] = values
-			}
-		}
-		next++
-	}
-	if failed.Len() == 0 {
-		return awstest.Fault{}
-	}
-	if next == 1 { // the emulator takes no empty batch
-		kept = url.Values{"Action": {"ListTopics"}, "Version": kept["Version"]}
-	}
-	return awstest.Fault{Body: []byte(kept.Encode()), Rewrite: func(status int, body []byte) []byte {
-		if next == 1 {
-			return []byte(`<PublishBatchResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishBatchResult><Successful/><Failed>` + failed.String() + `</Failed></PublishBatchResult></PublishBatchResponse>`)
-		}
-		out := emptyFailed.ReplaceAll(body, []byte("<Failed>"+failed.String()+"</Failed>"))
-		if status != 200 || len(out) == len(body) {
-			panic(fmt.Sprintf("the emulator answers otherwise: %s", body))
-		}
-		return out
-	}}
-}
-
-var emptyFailed = regexp.MustCompile(`<Failed>\s*</Failed>|<Failed */>`)
-
 // TestEntries tells what failures of single entries mean.
 func TestEntries(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -178,7 +114,7 @@ func TestEntries(t *testing.T) {
 			topic := b.topic("")
 			queue := b.subscribe(topic, raw)
 			n := 0
-			faults := &entryFaults{fail: func(_, message string) (string, bool) {
+			faults := &awstest.EntryFaults{Fail: func(_, message string) (string, bool) {
 				if !strings.Contains(message, "bad") {
 					return "", false
 				}
@@ -191,7 +127,7 @@ func TestEntries(t *testing.T) {
 				if c.Operation != "PublishBatch" {
 					return awstest.Fault{}
 				}
-				return faults.of(c)
+				return faults.Of(c)
 			})
 			o := b.output(to(topic), pipeline.Env{})
 			err := o.Write(t.Context(), []pipeline.Event{event("1", "1", `{"n":1}`), event("2", "1", `{"n":"bad"}`), event("3", "1", `{"n":3}`)})
@@ -333,7 +269,7 @@ func TestOrder(t *testing.T) {
 	b := newBus(t)
 	topic := b.topic(".fifo")
 	queue := b.subscribe(topic, raw)
-	faults := &entryFaults{every: 5}
+	faults := &awstest.EntryFaults{Every: 5}
 	calls := 0
 	b.proxy.Fail(func(c awstest.Call) awstest.Fault {
 		if c.Operation != "PublishBatch" {
@@ -342,7 +278,7 @@ func TestOrder(t *testing.T) {
 		if calls++; calls%5 == 0 {
 			return awstest.Fault{Status: 400, Code: "Throttling"}
 		}
-		return faults.of(c)
+		return faults.Of(c)
 	})
 	o := b.output(to(topic), pipeline.Env{Ordered: true})
 	events := numbered(40)
@@ -363,7 +299,7 @@ func TestOrder(t *testing.T) {
 		}
 		events = append(again, events[min(20, len(events)):]...)
 	}
-	if faults.failed == 0 {
+	if faults.Failed() == 0 {
 		t.Error("nothing failed")
 	}
 	last := map[string]string{}
@@ -388,7 +324,7 @@ func TestHeldBack(t *testing.T) {
 	topic := b.topic(".fifo")
 	queue := b.subscribe(topic, raw)
 	events := numbered(8)
-	faults := &entryFaults{fail: func(_, message string) (string, bool) {
+	faults := &awstest.EntryFaults{Fail: func(_, message string) (string, bool) {
 		if message == string(events[2].Raw) {
 			return "InternalError", false
 		}
@@ -398,7 +334,7 @@ func TestHeldBack(t *testing.T) {
 		if c.Operation != "PublishBatch" {
 			return awstest.Fault{}
 		}
-		return faults.of(c)
+		return faults.Of(c)
 	})
 	err := b.output(to(topic), pipeline.Env{}).Write(t.Context(), events)
 	partial, _ := errors.AsType[*pipeline.BatchError](err)
@@ -534,7 +470,9 @@ func TestForPeople(t *testing.T) {
 		t.Helper()
 		c.TopicARN.Value = b.topic("")
 		queue := b.subscribe(c.TopicARN.Value, nil)
-		c.CompileJQ = func(text conf.Text) (func(context.Context, *pipeline.Event) (string, bool, error), error) { return jqs[text.Value], nil }
+		c.CompileJQ = func(text conf.Text) (func(context.Context, *pipeline.Event) (string, bool, error), error) {
+			return jqs[text.Value], nil
+		}
 		if rejected := deliver(t, b.output(c, pipeline.Env{}), []pipeline.Event{ev}); rejected != nil {
 			t.Fatal(rejected)
 		}
@@ -574,11 +512,15 @@ func TestForPeople(t *testing.T) {
 
 // jqs stand for compiled programs.
 var jqs = map[string]func(context.Context, *pipeline.Event) (string, bool, error){
-	"text":  func(context.Context, *pipeline.Event) (string, bool, error) { return "two \nlines \x1b[0m", true, nil },
-	"fails": func(context.Context, *pipeline.Event) (string, bool, error) { return "", false, errors.New("no such thing") },
+	"text": func(context.Context, *pipeline.Event) (string, bool, error) { return "two \nlines \x1b[0m", true, nil },
+	"fails": func(context.Context, *pipeline.Event) (string, bool, error) {
+		return "", false, errors.New("no such thing")
+	},
 	"none":  func(context.Context, *pipeline.Event) (string, bool, error) { return "", false, nil },
 	"blank": func(context.Context, *pipeline.Event) (string, bool, error) { return " \n", true, nil },
-	"long":  func(context.Context, *pipeline.Event) (string, bool, error) { return strings.Repeat("é", 200<<10), true, nil },
+	"long": func(context.Context, *pipeline.Event) (string, bool, error) {
+		return strings.Repeat("é", 200<<10), true, nil
+	},
 }
 
 // TestTemplateAttack has events try to choose topics that they must not reach.

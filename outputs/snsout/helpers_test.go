@@ -98,6 +98,7 @@ func to(topic string) Config { return Config{TopicARN: conf.Text{Value: topic}} 
 
 // received is what boto3 has read of a queue.
 type received struct {
+	Queue      string
 	Body       string            // of raw delivery the message, else SNS's envelope
 	Attributes map[string]string // of raw delivery
 	Group      string
@@ -122,20 +123,21 @@ const drain = `
 import boto3, json, sys
 sqs = boto3.client("sqs", aws_access_key_id="test", aws_secret_access_key="test")
 found = []
-while True:
-    got = sqs.receive_message(QueueUrl=sys.argv[1], MaxNumberOfMessages=10, MessageAttributeNames=["All"], AttributeNames=["All"]).get("Messages", [])
-    if not got:
-        break
-    for m in got:
-        found.append({"Body": m["Body"], "Group": m["Attributes"].get("MessageGroupId", ""),
-            "Attributes": {k: v["StringValue"] for k, v in m.get("MessageAttributes", {}).items()}})
-    sqs.delete_message_batch(QueueUrl=sys.argv[1], Entries=[{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(got)])
+for url in sys.argv[1:]:
+    while True:
+        got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], AttributeNames=["All"]).get("Messages", [])
+        if not got:
+            break
+        for m in got:
+            found.append({"Queue": url, "Body": m["Body"], "Group": m["Attributes"].get("MessageGroupId", ""),
+                "Attributes": {k: v["StringValue"] for k, v in m.get("MessageAttributes", {}).items()}})
+        sqs.delete_message_batch(QueueUrl=url, Entries=[{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(got)])
 print(json.dumps(found))
 `
 
-func (b *bus) drain(queue string) (all []received) {
+func (b *bus) drain(queues ...string) (all []received) {
 	b.Helper()
-	b.server.Python(b, drain, &all, queue)
+	b.server.Python(b, drain, &all, queues...)
 	return all
 }
 

@@ -30,7 +30,7 @@ type Output struct {
 	topics *topics // nil: target_arn or phone_number
 
 	subjectTemplate, message, group *template.Template
-	subjectJQ, messageJQ            func(context.Context, *pipeline.Event) (string, bool, error)
+	subjectJQ, messageJQ            Text
 
 	mu       sync.Mutex
 	limits   map[string]limit
@@ -100,7 +100,7 @@ func (o *Output) texts() error {
 	for _, t := range []struct {
 		field string
 		text  conf.Text
-		to    *func(context.Context, *pipeline.Event) (string, bool, error)
+		to    *Text
 	}{{"subject_jq", o.config.SubjectJQ, &o.subjectJQ}, {"message_jq", o.config.MessageJQ, &o.messageJQ}} {
 		if t.text.Value == "" {
 			continue
