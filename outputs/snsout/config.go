@@ -21,10 +21,10 @@ import (
 
 // Config is what users write under `sns`.
 type Config struct {
-	TopicARN    conf.Text `conf:"topic_arn" doc:"Topic to publish to; a template, with topics as the list of what it may become." example:"arn:aws:sns:eu-west-1:123456789012:sessions"`
-	Topics      []string  `conf:"topics" doc:"With a template in topic_arn: the topics that it may become; * stands for anything. An event of another topic goes to quarantine." example:"[\"arn:aws:sns:eu-west-1:*:sessions\"]"`
-	TargetARN   string    `conf:"target_arn" doc:"Instead of a topic: the endpoint of a mobile application." example:"arn:aws:sns:eu-west-1:123456789012:endpoint/GCM/app/0123"`
-	PhoneNumber string    `conf:"phone_number" doc:"Instead of a topic: a telephone number that gets text messages." example:"+4930123456"`
+	TopicARN    string   `conf:"topic_arn" doc:"Topic to publish to; a template, with topics as the list of what it may become." example:"arn:aws:sns:eu-west-1:123456789012:sessions"`
+	Topics      []string `conf:"topics" doc:"With a template in topic_arn: the topics that it may become; * stands for anything. An event of another topic goes to quarantine." example:"[\"arn:aws:sns:eu-west-1:*:sessions\"]"`
+	TargetARN   string   `conf:"target_arn" doc:"Instead of a topic: the endpoint of a mobile application." example:"arn:aws:sns:eu-west-1:123456789012:endpoint/GCM/app/0123"`
+	PhoneNumber string   `conf:"phone_number" doc:"Instead of a topic: a telephone number that gets text messages." example:"+4930123456"`
 
 	Subject      conf.Text `conf:"subject" doc:"Subject of e-mails; a template. What is not printable ASCII becomes ?, and it ends after 100 characters." example:"'{actor}: {action} in {account}'"`
 	SubjectJQ    conf.Text `conf:"subject_jq" doc:"The subject as the first result of a jq program; null or empty: none." example:"'\"\\(actor) opened a session\"'"`
@@ -78,7 +78,7 @@ func (c *Config) Validate() error {
 	errs := c.AWS.Mistakes()
 	wrong := func(field, format string, args ...any) { errs = append(errs, conf.FieldErrorf(field, format, args...)) }
 	given := 0
-	for _, way := range []string{c.TopicARN.Value, c.TargetARN, c.PhoneNumber} {
+	for _, way := range []string{c.TopicARN, c.TargetARN, c.PhoneNumber} {
 		if way != "" {
 			given++
 		}
@@ -86,7 +86,7 @@ func (c *Config) Validate() error {
 	if given != 1 {
 		wrong("topic_arn", "one of topic_arn, target_arn and phone_number is needed")
 	}
-	if c.TopicARN.Value != "" {
+	if c.TopicARN != "" {
 		_, err := newTopics(c)
 		errs = append(errs, err)
 	}

@@ -468,8 +468,8 @@ func TestForPeople(t *testing.T) {
 	ev := event("1", "111122223333", `{"eventName":"StartSession","eventTime":"2026-03-01T12:00:00Z","lines":["a","b\u001b[0m"]}`)
 	send := func(t *testing.T, c Config) notification {
 		t.Helper()
-		c.TopicARN.Value = b.topic("")
-		queue := b.subscribe(c.TopicARN.Value, nil)
+		c.TopicARN = b.topic("")
+		queue := b.subscribe(c.TopicARN, nil)
 		c.CompileJQ = func(text conf.Text) (func(context.Context, *pipeline.Event) (string, bool, error), error) {
 			return jqs[text.Value], nil
 		}

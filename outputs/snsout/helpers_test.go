@@ -15,7 +15,6 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/trailcast/trailcast/internal/awstest"
-	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -94,7 +93,7 @@ func (b *bus) output(c Config, env pipeline.Env) *Output {
 }
 
 // to is a configuration with a topic.
-func to(topic string) Config { return Config{TopicARN: conf.Text{Value: topic}} }
+func to(topic string) Config { return Config{TopicARN: topic} }
 
 // received is what boto3 has read of a queue.
 type received struct {

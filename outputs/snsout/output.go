@@ -52,7 +52,7 @@ func New(cfg Config, env pipeline.Env) (*Output, error) {
 	}
 	cfg = cfg.withDefaults()
 	o := &Output{config: cfg, name: env.Name, log: cmp.Or(env.Log, slog.New(slog.DiscardHandler)), limits: map[string]limit{}, quiet: map[string]time.Time{}}
-	if cfg.TopicARN.Value != "" {
+	if cfg.TopicARN != "" {
 		var err error
 		if o.topics, err = newTopics(&cfg); err != nil {
 			return nil, err

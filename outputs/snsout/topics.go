@@ -24,11 +24,11 @@ type topics struct {
 
 // newTopics reads topic_arn and topics. The error holds all mistakes.
 func newTopics(c *Config) (*topics, error) {
-	t, err := template.Parse(c.TopicARN)
+	t, err := template.Parse(conf.Text{Value: c.TopicARN})
 	if err != nil {
-		return nil, err
+		return nil, conf.FieldErrorf("topic_arn", "%v", err)
 	}
-	parsed := &topics{template: t, region: awsconf.RegionOfARN(c.TopicARN.Value), fifo: strings.HasSuffix(c.TopicARN.Value, ".fifo")}
+	parsed := &topics{template: t, region: awsconf.RegionOfARN(c.TopicARN), fifo: strings.HasSuffix(c.TopicARN, ".fifo")}
 	var errs []error
 	wrong := func(field, format string, args ...any) { errs = append(errs, conf.FieldErrorf(field, format, args...)) }
 	if literal, ok := t.Literal(); ok {

@@ -1,0 +1,307 @@
+package lookupin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/trailcast/trailcast/formats/split"
+	"github.com/trailcast/trailcast/internal/awsconf"
+	"github.com/trailcast/trailcast/internal/statedir"
+	"github.com/trailcast/trailcast/pipeline"
+)
+
+// reader reads the history of one region. All but check is done by one goroutine.
+type reader struct {
+	config   Config
+	name     string
+	region   string
+	log      *slog.Logger
+	client   *cloudtrail.Client
+	splitter *split.Splitter
+	limiter  *limiter
+	clock    clock
+	timeout  time.Duration
+	seen     *seen
+
+	store   statedir.Store
+	kept    bool // there is a store
+	state   state
+	end     time.Time // zero: none
+	savedAt time.Time
+	unsaved bool
+
+	span    time.Duration   // of the next window
+	trouble map[string]bool // kinds of failures that were logged since a pass succeeded
+	crowded bool            // it was logged that events are not remembered
+}
+
+// run reads until the end, or until ctx ends. All frames have settled when it returns.
+func (r *reader) run(ctx context.Context, to pipeline.Intake) error {
+	if err := r.load(); err != nil {
+		return err
+	}
+	defer r.save()
+	for failures := 0; ; {
+		err := r.pass(ctx, to)
+		wait := r.config.Interval
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			if !r.config.Follow && isMistake(err) {
+				return err
+			}
+			failures++
+			r.complain(err)
+			wait = backoff(failures)
+		case r.ended():
+			return nil
+		default:
+			failures = 0
+			r.recovered()
+		}
+		if !r.clock.Sleep(ctx, wait) {
+			return ctx.Err()
+		}
+	}
+}
+
+// ended reports, after a pass, whether that was the last one. With follow an end is waited for until nothing before it
+// can appear any more.
+func (r *reader) ended() bool {
+	return !r.config.Follow || !r.end.IsZero() && !r.state.After.Before(r.end)
+}
+
+// pass reads from the position to the present, or to the end, window by window. What is younger than look_back when it
+// begins stays behind the position: it is read again by the next pass. A window that fails is read again in halves, so
+// that one whose tokens do not live long enough comes to an end too.
+func (r *reader) pass(ctx context.Context, to pipeline.Intake) error {
+	began := r.clock.Now()
+	until := whole(began)
+	if !r.end.IsZero() && r.end.Before(until) {
+		until = r.end
+	}
+	r.clamp(began)
+	w := &window{began: began}
+	for from := r.state.After; from.Before(until); from = w.end {
+		w.start, w.end = from, from.Add(r.span)
+		if w.end.After(until) {
+			w.end = until
+		}
+		if err := r.window(ctx, to, w); err != nil {
+			r.span = max(r.span/2, min(time.Minute, r.config.Window)).Truncate(time.Second)
+			return err
+		}
+		r.span = min(2*r.span, r.config.Window)
+		settled := whole(w.began.Add(-r.config.LookBack))
+		if w.end.Before(settled) {
+			settled = w.end
+		}
+		r.advance(settled)
+		r.save()
+	}
+	return nil
+}
+
+// clamp moves the position to where the history begins.
+func (r *reader) clamp(now time.Time) {
+	oldest := whole(now.Add(-history))
+	if !r.state.After.Before(oldest) {
+		return
+	}
+	if oldest.Sub(r.state.After) > time.Minute {
+		r.log.Warn("CloudTrail keeps 90 days: what was before can not be read", "wanted", r.state.After, "from", oldest)
+	}
+	r.advance(oldest)
+}
+
+// window is a piece of time that is being read, both borders included: an event at a border is given twice.
+type window struct {
+	start, end time.Time
+	began      time.Time // when the pass began, by the earlier of our clock and CloudTrail's
+	answered   bool      // CloudTrail's clock is known
+
+	frames sync.WaitGroup
+	mu     sync.Mutex
+	failed error // the first reason why a frame settled as Retry
+}
+
+// fail notes that a frame has to be read again.
+func (w *window) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed == nil {
+		w.failed = &undelivered{err}
+	}
+}
+
+// window reads all pages of a window, and waits until everything in them is delivered.
+func (r *reader) window(ctx context.Context, to pipeline.Intake, w *window) error {
+	err := r.pages(ctx, to, w)
+	w.frames.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	failed := w.failed
+	w.failed = nil
+	r.crowd()
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// pages reads a window page by page, the newest first. Each page is a frame of its own: memory is bounded by the pipeline,
+// which takes a page when there is room for it.
+func (r *reader) pages(ctx context.Context, to pipeline.Intake, w *window) error {
+	ask := r.request()
+	ask.StartTime, ask.EndTime = aws.Time(w.start), aws.Time(w.end)
+	for {
+		answer, err := r.insist(ctx, ask)
+		if err != nil {
+			return err
+		}
+		w.learn(answer, r.clock.Now())
+		if err := r.page(ctx, to, w, answer.Events); err != nil {
+			return err
+		}
+		if aws.ToString(answer.NextToken) == "" {
+			return nil
+		}
+		if aws.ToString(answer.NextToken) == aws.ToString(ask.NextToken) {
+			return fmt.Errorf("cloudtrail:LookupEvents %s: the answer's NextToken is that of the request", r.region)
+		}
+		ask.NextToken = answer.NextToken
+		if r.clock.Now().Sub(r.savedAt) >= saveEvery {
+			r.save()
+		}
+	}
+}
+
+// learn compares our clock with CloudTrail's. One that is fast would have events count as old that are yet to appear.
+func (w *window) learn(answer *cloudtrail.LookupEventsOutput, now time.Time) {
+	if w.answered {
+		return
+	}
+	if theirs, ok := awsmiddleware.GetServerTime(answer.ResultMetadata); ok {
+		w.answered = true
+		if theirs.Before(now) {
+			w.began = w.began.Add(-now.Sub(theirs))
+		}
+	}
+}
+
+// request returns what all requests have in common.
+func (r *reader) request() *cloudtrail.LookupEventsInput {
+	ask := &cloudtrail.LookupEventsInput{MaxResults: aws.Int32(50)}
+	if r.config.Category == insight {
+		ask.EventCategory = types.EventCategoryInsight
+	}
+	if a := r.config.Attribute; a != nil {
+		ask.LookupAttributes = []types.LookupAttribute{{AttributeKey: types.LookupAttributeKey(a.Key), AttributeValue: aws.String(a.Value)}}
+	}
+	return ask
+}
+
+// insist asks for a page until there is an answer: in a window of many pages that is less work than to begin again. It
+// gives up where only that helps, or may help.
+func (r *reader) insist(ctx context.Context, ask *cloudtrail.LookupEventsInput) (*cloudtrail.LookupEventsOutput, error) {
+	for try := 1; ; try++ {
+		answer, err := r.lookup(ctx, ask)
+		if err == nil || ctx.Err() != nil || isMistake(err) || try == pageTries {
+			return answer, err
+		}
+		if _, ok := errors.AsType[*types.InvalidNextTokenException](err); ok {
+			return nil, err
+		}
+		r.complain(err)
+		if !r.clock.Sleep(ctx, backoff(try)) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+const pageTries = 8
+
+// lookup asks when it is our turn.
+func (r *reader) lookup(ctx context.Context, ask *cloudtrail.LookupEventsInput) (*cloudtrail.LookupEventsOutput, error) {
+	if !r.limiter.wait(ctx) {
+		return nil, ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	answer, err := r.client.LookupEvents(ctx, ask)
+	return answer, awsconf.Failed(err, "cloudtrail:LookupEvents", "event history of "+r.region)
+}
+
+// check asks for one event.
+func (r *reader) check(ctx context.Context) error {
+	ask := r.request()
+	ask.MaxResults = aws.Int32(1)
+	_, err := r.lookup(ctx, ask)
+	return err
+}
+
+// undelivered is why a window is read again that was read completely.
+type undelivered struct{ err error }
+
+func (e *undelivered) Error() string {
+	if e.err == nil {
+		return "events were not delivered"
+	}
+	return fmt.Sprintf("events were not delivered: %v", e.err)
+}
+func (e *undelivered) Unwrap() error { return e.err }
+
+// isMistake reports whether CloudTrail will never answer such a request.
+func isMistake(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return ok && slices.Contains([]string{
+		"InvalidLookupAttributesException", "InvalidEventCategoryException", "InvalidTimeRangeException", "InvalidMaxResultsException",
+		"UnsupportedOperationException", "OperationNotPermittedException", "ValidationException", "ValidationError",
+	}, api.ErrorCode())
+}
+
+// complain logs a failure, unless one of its kind was logged since the last success.
+func (r *reader) complain(err error) {
+	kind := fmt.Sprint(awsconf.Classify(err))
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		kind = api.ErrorCode()
+	}
+	if _, ok := errors.AsType[*undelivered](err); ok {
+		kind = "undelivered"
+	}
+	if r.trouble[kind] || len(r.trouble) >= maxTrouble {
+		return
+	}
+	r.trouble[kind] = true
+	r.log.Warn("reading the event history fails; it is tried again", "delivered", r.state.After, "err", err)
+}
+
+const maxTrouble = 20 // kinds of failures in a row
+
+func (r *reader) recovered() {
+	if len(r.trouble) > 0 {
+		r.log.Info("the event history can be read again")
+		clear(r.trouble)
+	}
+}
+
+// crowd logs that there are more events than are remembered.
+func (r *reader) crowd() {
+	full := r.seen.overflowed()
+	if full && !r.crowded {
+		r.log.Warn("there are more events than can be remembered, so that some may be delivered more than once; a shorter look_back or window helps", "remembered", maxSeen)
+	}
+	r.crowded = full
+}
