@@ -86,7 +86,7 @@ func TestKeys(t *testing.T) {
 			t.Fatalf("%s: %d events", *e.Message, len(by))
 		}
 		got, ok := l.Event(string(by[0].Raw))
-		if !ok || got.Key() != by[0].Key() || got.Record.Origin.Object != by[0].Record.Origin.Object || got.Record.Seed != *e.EventId {
+		if !ok || got.Key() != by[0].Key() || got.Record.Origin.Object != by[0].Record.Origin.Object || got.Record.Seed != *e.EventId || got.Record.Origin.Owner != awstest.Account {
 			t.Errorf("%s: key %s, by a subscription %s", by[0].Raw, got.Key(), by[0].Key())
 		}
 	}
@@ -258,8 +258,7 @@ func TestRetry(t *testing.T) {
 	l.trail(l.root, time.Minute, 1, 6)
 	l.proxy.Fail(limited(3))
 	l.config.Follow = false
-	in := &retrying{Input: l.new()}
-	in.frames.Store(5)
+	in := &retrying{Input: l.new(), retry: func(n int64) bool { return n <= 5 }}
 	if err := l.Start(in, time.Second).Wait(); err != nil {
 		t.Fatal(err)
 	}
@@ -272,20 +271,26 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestRetryAtStop has a stop while frames are to be fed again: what they hold is read again at the next start.
+// TestRetryAtStop has a stop while a frame is to be fed again: it is read again at the next start, and nothing else.
 func TestRetryAtStop(t *testing.T) {
 	awstest.NoLeaks(t)
 	l := newLogs(t)
-	l.trail(l.root, time.Minute, 1, 3)
-	in := &retrying{Input: l.new()}
-	in.frames.Store(1 << 30)
+	l.trail(l.root, time.Minute, 1, 12)
+	l.proxy.Fail(limited(3))
+	in := &retrying{Input: l.new(), retry: func(n int64) bool { return n == 2 }}
 	in.backoff = func(int) time.Duration { return time.Hour }
 	a := l.Start(in, time.Second)
-	l.Wait("a frame", func() bool { return l.told.count("fed again") == 1 })
+	l.Wait("all frames", func() bool { return l.Total() == 12 && l.told.count("fed again") == 1 })
 	_ = a.Stop()
 	l.once()
-	if l.Total() != 6 {
-		t.Errorf("%d deliveries", l.Total())
+	for i := 1; i <= 12; i++ {
+		want := 1
+		if i >= 4 && i <= 6 {
+			want = 2
+		}
+		if n := l.Events()[record(fmt.Sprint(i))]; n != want {
+			t.Errorf("event %d came %d times, want %d", i, n, want)
+		}
 	}
 }
 
@@ -442,14 +447,15 @@ func TestDiscover(t *testing.T) {
 	awstest.NoLeaks(t)
 	l := newLogs(t)
 	l.config.LogGroups = []string{l.root + "/*"}
-	a := l.start()
+	in := l.new()
+	a := l.Start(in, time.Second)
 	l.Wait("the warning", func() bool { return l.told.count("no log group matches") == 1 })
 	l.trail(l.root+"/a", time.Second, 1, 2)
 	l.Wait("the first log group", func() bool { return len(l.Events()) == 2 })
 	if _, err := l.client.DeleteLogGroup(t.Context(), &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: aws.String(l.root + "/a")}); err != nil {
 		t.Fatal(err)
 	}
-	l.Wait("its end", func() bool { return l.told.count("no log group matches") == 2 })
+	l.Wait("its end", func() bool { return l.told.count("no log group matches") == 2 && len(in.groups()) == 0 })
 	l.trail(l.root+"/b", time.Second, 3, 4)
 	l.trail(l.root+"/a", time.Second, 5, 6)
 	l.Wait("the others", func() bool { return len(l.Events()) == 6 })
@@ -561,12 +567,20 @@ func TestBound(t *testing.T) {
 	for i := range 6 {
 		l.trail(l.root, time.Duration(60-5*i)*time.Second, 5*i+1, 5*i+5)
 	}
-	in := l.new()
-	l.Start(in, time.Second)
-	l.Wait("the warning", func() bool { return l.told.count("more events within look_back than max_seen") == 1 })
-	n := l.proxy.Calls("FilterLogEvents")
-	l.Wait("more polls", func() bool { return l.proxy.Calls("FilterLogEvents") > n+10 })
-	l.wantOnce(1, 30)
+	var in *Input
+	for i := range 2 { // also after a restart
+		in = l.new()
+		a := l.Start(in, time.Second)
+		if i == 0 {
+			l.Wait("the warning", func() bool { return l.told.count("more events within look_back than max_seen") == 1 })
+		}
+		n := l.proxy.Calls("FilterLogEvents")
+		l.Wait("more polls", func() bool { return l.proxy.Calls("FilterLogEvents") > n+10 })
+		l.wantOnce(1, 30)
+		if i == 0 {
+			_ = a.Stop()
+		}
+	}
 	g := in.groups()[0]
 	g.mu.Lock()
 	defer g.mu.Unlock()

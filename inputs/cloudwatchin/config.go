@@ -25,7 +25,7 @@ type Config struct {
 	StreamPrefix  string        `conf:"stream_prefix" doc:"Only log streams whose name begins with this; CloudWatch Logs itself leaves the others out." example:"123456789012_CloudTrail_"`
 	StreamInclude []string      `conf:"stream_include" doc:"Only log streams whose name matches one of these; * stands for anything. What is left out is read all the same, and dropped here." example:"[\"*_CloudTrail_eu-*\"]"`
 	StreamExclude []string      `conf:"stream_exclude" doc:"No log streams whose name matches one of these; * stands for anything." example:"[\"ecs-execute-command-*\"]"`
-	FilterPattern string        `conf:"filter_pattern" doc:"Only events that match this filter pattern, which is CloudWatch's own language; CloudWatch Logs itself leaves the others out." example:"{ $.eventSource = \"ssm.amazonaws.com\" }"`
+	FilterPattern string        `conf:"filter_pattern" doc:"Only events that match this filter pattern, which is CloudWatch's own language; CloudWatch Logs itself leaves the others out." example:"'{ $.eventSource = \"ssm.amazonaws.com\" }'"`
 
 	Start    string        `conf:"start" doc:"First day or time to read, or how far back from the first start. It counts for log groups that have no position yet. Default: from the first start on." example:"24h"`
 	End      string        `conf:"end" doc:"Day or time at which to end; a day is included." example:"2026-01-31"`

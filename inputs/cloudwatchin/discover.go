@@ -10,10 +10,9 @@ import (
 	"github.com/trailcast/trailcast/internal/awsconf"
 )
 
-// watch starts the log groups that a pattern matches, now and later, and retires those that it matches no more.
+// watch starts the log groups that a pattern matches, now and later. One that is deleted ends by itself.
 func (in *Input) watch(ctx context.Context, s selector, start func(target)) error {
-	var before map[string]bool
-	for {
+	for before := -1; ; {
 		last := in.over()
 		var found []target
 		err := in.persist(ctx, s.text(), func() (err error) {
@@ -26,23 +25,16 @@ func (in *Input) watch(ctx context.Context, s selector, start func(target)) erro
 			}
 			return err
 		}
-		if len(found) == 0 && (before == nil || len(before) > 0) {
+		if len(found) == 0 && before != 0 {
 			in.log.Warn("no log group matches", "pattern", s.text())
 		}
-		now := map[string]bool{}
 		for _, t := range found {
-			now[t.key] = true
 			start(t)
-		}
-		for key := range before {
-			if !now[key] {
-				in.retire(key)
-			}
 		}
 		if last {
 			return nil
 		}
-		before = now
+		before = len(found)
 		if !sleep(ctx, in.untilNext(in.config.Discover)) {
 			return ctx.Err()
 		}
@@ -88,15 +80,6 @@ func created(g types.LogGroup) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(*g.CreationTime)
-}
-
-// retire ends the reading of a log group that is not there any more, unless it is named.
-func (in *Input) retire(key string) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if g := in.active[key]; g != nil && !g.named {
-		g.retired.Store(true)
-	}
 }
 
 // identify finds out in which account a log group is that was given by its name.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,11 +19,10 @@ import (
 // Logs has them.
 type group struct {
 	target
-	in      *Input
-	retired atomic.Bool    // it was found by a pattern, and is there no more
-	open    sync.WaitGroup // pages that are not settled
-	span    int64          // of the next window
-	swept   time.Time      // when all of look_back was read last
+	in    *Input
+	open  sync.WaitGroup // pages that are not settled
+	span  int64          // of the next window
+	swept time.Time      // when all of look_back was read last
 
 	mu      sync.Mutex // guards what follows
 	at      int64      // position: what is older is done, but for what comes late
@@ -75,7 +73,7 @@ func (g *group) run(ctx context.Context, to pipeline.Intake) error {
 		return err
 	}
 	defer g.save(true)
-	for tries := 0; !g.retired.Load(); {
+	for tries := 0; ; {
 		last := g.in.over()
 		more, err := g.pass(ctx, to, g.next())
 		switch {
@@ -102,7 +100,6 @@ func (g *group) run(ctx context.Context, to pipeline.Intake) error {
 			return ctx.Err()
 		}
 	}
-	return nil
 }
 
 // begin finds out what is to be known before the first event is read.

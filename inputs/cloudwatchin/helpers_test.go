@@ -191,9 +191,10 @@ func (t *told) count(text string) int {
 	return strings.Count(t.buf.String(), text)
 }
 
-// retrying has the first frames of an input settle as Retry.
+// retrying has some frames of an input settle as Retry, by the order in which they are opened, from 1.
 type retrying struct {
 	*Input
+	retry  func(n int64) bool
 	frames atomic.Int64
 }
 
@@ -207,8 +208,9 @@ type retryingIntake struct {
 }
 
 func (i retryingIntake) Open(settled func(pipeline.Result)) *pipeline.Frame {
+	n := i.r.frames.Add(1)
 	return i.Intake.Open(func(r pipeline.Result) {
-		if i.r.frames.Add(-1) >= 0 {
+		if i.r.retry(n) {
 			r.Outcome, r.Err = pipeline.Retry, errors.New("made by the test")
 		}
 		settled(r)

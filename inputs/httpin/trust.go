@@ -201,15 +201,15 @@ func (t *trust) certificate(ctx context.Context, url string, names []string) (*x
 	return v.cert, checkCertificate(v.cert, now, names)
 }
 
-// keep remembers a verdict. Where there are too many, failures go first: whoever invents URLs can make those only.
+// keep remembers a verdict. Where there are too many, the one that ends first goes: a failure, if there is any. Whoever
+// invents URLs can make failures only.
 func (t *trust) keep(url string, v verdict) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, ok := t.known[url]; !ok && len(t.known) >= maxKnown {
 		drop := ""
 		for u, k := range t.known {
-			old := t.known[drop]
-			if drop == "" || k.err != nil && old.err == nil || (k.err != nil) == (old.err != nil) && k.until.Before(old.until) {
+			if drop == "" || k.until.Before(t.known[drop].until) {
 				drop = u
 			}
 		}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/trailcast/trailcast/inputs/inputtest"
 	"github.com/trailcast/trailcast/internal/awstest"
@@ -85,6 +84,13 @@ func (b *bench) stop(a *inputtest.Agent) {
 	if err := a.Stop(); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// nextSecond waits for it: the clock of HTTP has seconds.
+func (b *bench) nextSecond() {
+	b.Helper()
+	now := time.Now()
+	b.Wait("the next second", func() bool { return time.Now().Unix() > now.Unix() })
 }
 
 // each waits until all of the events came, and no others did.
@@ -195,5 +201,3 @@ func (l *logged) count(what string) int {
 	defer l.mu.Unlock()
 	return strings.Count(l.text.String(), what)
 }
-
-var _ types.Record

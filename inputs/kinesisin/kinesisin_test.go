@@ -1,8 +1,6 @@
 package kinesisin
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
-	"github.com/trailcast/trailcast/inputs/inputtest"
 	"github.com/trailcast/trailcast/internal/awstest"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -176,12 +173,12 @@ func TestStart(t *testing.T) {
 		b := newBench(t, 2)
 		b.config.Start = startLatest
 		b.put(records("old", 4)...)
-		put := time.Now()
-		b.Wait("the next second", func() bool { return time.Now().Unix() > put.Unix() }) // the clock of HTTP has seconds
+		b.nextSecond()
 		a := b.start()
 		b.Wait("reads", func() bool { return b.proxy.Calls("GetRecords") > 4 })
 		b.stop(a)
 		b.put(records("between", 4)...) // nothing was read before, and still they count
+		b.nextSecond()
 		a = b.start()
 		b.each(records("between", 4)...)
 		b.put(records("new", 4)...)
@@ -192,8 +189,7 @@ func TestStart(t *testing.T) {
 	t.Run("time", func(t *testing.T) {
 		b := newBench(t, 1)
 		b.put(records("old", 4)...)
-		put := time.Now()
-		b.Wait("the next second", func() bool { return time.Now().Unix() > put.Unix() })
+		b.nextSecond()
 		b.config.Start = time.Now().UTC().Truncate(time.Second).Format(time.RFC3339)
 		b.put(records("new", 4)...)
 		b.start()
@@ -392,6 +388,11 @@ func TestAnew(t *testing.T) {
 	if n := b.log.count("deleted and made anew"); n != 2 {
 		t.Errorf("told %d times", n)
 	}
+	for id, at := range b.saved() {
+		if at.First {
+			t.Errorf("%s begins where start says, not at its oldest record", id)
+		}
+	}
 }
 
 func TestStopAtAnyTime(t *testing.T) {
@@ -500,12 +501,3 @@ func TestValidate(t *testing.T) {
 		t.Error(c.Region, c.name())
 	}
 }
-
-var (
-	_ pipeline.Input      = (*Input)(nil)
-	_ pipeline.Checker    = (*Input)(nil)
-	_ pipeline.Persistent = (*Input)(nil)
-	_                     = inputtest.New
-	_                     = errors.New
-	_                     = context.Background
-)

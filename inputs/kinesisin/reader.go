@@ -155,7 +155,7 @@ func (r *reader) iterator(polling context.Context) (string, error) {
 		at = from{after: r.last}
 	}
 	iterator, err := r.api.iterator(polling, r.id, at)
-	if false && is[*types.InvalidArgumentException](err) {
+	if at.after != "" && is[*types.InvalidArgumentException](err) {
 		r.log.Warn("the stream does not know the position in a shard: the shard is read from its oldest record", "shard", r.id, "position", at.after, "err", err)
 		r.positions.restart(r.id)
 		r.last, r.begin, r.upTo = "", from{}, time.Time{}

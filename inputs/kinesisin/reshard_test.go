@@ -319,6 +319,11 @@ func TestReshardWhileAway(t *testing.T) {
 			b.start()
 			b.each(append(all, record("left"), record("right"), record("grandchild"))...)
 			b.once()
+			for _, id := range "123" {
+				if !s.asked(string(id) + " TRIM_HORIZON") {
+					t.Errorf("shard %c does not begin at its oldest record", id)
+				}
+			}
 		})
 	}
 }

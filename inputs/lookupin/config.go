@@ -26,7 +26,7 @@ import (
 // Config is what users write under `cloudtrail_lookup`.
 type Config struct {
 	Regions  []string      `conf:"regions" doc:"Regions whose histories are read, each at its own rate. Default: region." example:"[eu-west-1, us-east-1]"`
-	Start    string        `conf:"start" default:"1h" doc:"First day or time, or how far back from now, at the first start; later starts go on where the last one ended. CloudTrail keeps 90 days." example:"90d"`
+	Start    string        `conf:"start" doc:"First day or time, or how far back from now, at the first start; later starts go on where the last one ended. CloudTrail keeps 90 days. Default: 1h; with end it is needed." example:"90d"`
 	End      string        `conf:"end" doc:"Day or time at which to end; a day is included, a time is not. With follow one that is to come is waited for." example:"2026-01-31"`
 	Follow   bool          `conf:"follow" default:"true" doc:"Go on and read every interval what is new. Otherwise the input ends when all is read that has appeared so far."`
 	Interval time.Duration `conf:"interval" default:"1m" doc:"With follow: how long to wait before reading again."`
