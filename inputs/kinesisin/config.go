@@ -27,7 +27,7 @@ type Config struct {
 	MaxRecords  int           `conf:"max_records" default:"1000" doc:"Largest number of records of one read; up to 10000."`
 	MaxInFlight conf.Size     `conf:"max_in_flight" default:"64MiB" doc:"Records of all shards together that were read and are not settled yet. An answer that is awaited counts as the largest one, 10 MiB."`
 	Discover    time.Duration `conf:"discover" default:"1m" doc:"How often to look for new shards. The end of a shard makes it look at once."`
-	Index       int           `conf:"index" doc:"With of: which of the agents this one is, from 0." example:"${POD_INDEX}"`
+	Index       int           `conf:"index" doc:"With of: which of the agents this one is, from 0." example:"0"`
 	Of          int           `conf:"of" default:"1" doc:"Number of agents that share the stream: each reads the shards whose number, divided by this, leaves its index. The division is fixed: while an agent is down nobody reads its shards."`
 	Split
 	MaxDecompressed conf.Size `conf:"max_decompressed" default:"1GiB" doc:"Largest size of one compressed record when unpacked; what exceeds it goes to quarantine."`

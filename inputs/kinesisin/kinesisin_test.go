@@ -501,3 +501,23 @@ func TestValidate(t *testing.T) {
 		t.Error(c.Region, c.name())
 	}
 }
+
+// TestSession holds that where only session data is accepted, text that looks like JSON is the text of a session.
+func TestSession(t *testing.T) {
+	b := newBench(t, 1)
+	b.config.Accept = []string{string(pipeline.KindSessionLog)}
+	b.put(`{"typed":true}`)
+	b.start()
+	b.Wait("the text", func() bool { return b.Total() == 1 })
+	for raw := range b.Events() {
+		if ev, _ := b.Event(raw); ev.Record.Kind != pipeline.KindSessionLog || !strings.Contains(raw, `{\"typed\":true}`) {
+			t.Errorf("%s: %s", ev.Record.Kind, raw)
+		}
+	}
+}
+
+var _ interface {
+	pipeline.Input
+	pipeline.Checker
+	pipeline.Persistent
+} = (*Input)(nil)

@@ -114,6 +114,29 @@ func TestFastClock(t *testing.T) {
 	b.exactly(1, entries)
 }
 
+// TestClockOfAnotherYear holds that a clock that is far ahead moves no position.
+func TestClockOfAnotherYear(t *testing.T) {
+	b := newBench(t)
+	b.once()
+	entries := spread(30, noon, time.Hour)
+	b.trail.add(here, entries...)
+	b.clock.Sleep(t.Context(), 3*time.Hour)
+	b.ahead = 400 * 24 * time.Hour
+	b.once()
+	b.exactly(1, entries)
+	if at := b.state(here).After; at.After(b.clock.Now()) {
+		t.Errorf("position %v", at)
+	}
+	if b.said("ahead of CloudTrail's") != 1 {
+		t.Error("nothing was said")
+	}
+	b.ahead = -400 * 24 * time.Hour
+	b.once()
+	if b.said("the position is yet to come") != 1 {
+		t.Error("nothing was said of a slow clock")
+	}
+}
+
 // TestEnd holds that an input with follow waits until nothing before its end can appear, and that nothing of later comes.
 func TestEnd(t *testing.T) {
 	b := newBench(t)

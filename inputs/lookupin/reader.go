@@ -42,6 +42,9 @@ type reader struct {
 	unsaved bool
 
 	span    time.Duration   // of the next window
+	ahead   time.Duration   // by how much our clock is fast, at most
+	early   bool            // it was logged that the position is yet to come
+	clamped bool            // it was logged that the position is before the history
 	trouble map[string]bool // kinds of failures that were logged since a pass succeeded
 	crowded bool            // it was logged that events are not remembered
 }
@@ -88,14 +91,18 @@ func (r *reader) ended() bool {
 // that one whose tokens do not live long enough comes to an end too.
 func (r *reader) pass(ctx context.Context, to pipeline.Intake) error {
 	began := r.clock.Now()
-	until := whole(began)
+	now := whole(began.Add(-r.ahead))
+	until := now
 	if !r.end.IsZero() && r.end.Before(until) {
 		until = r.end
 	}
-	r.clamp(began)
-	w := &window{began: began}
-	for from := r.state.After; from.Before(until); from = w.end {
-		w.start, w.end = from, from.Add(r.span)
+	from := r.from(now)
+	if !from.Before(until) {
+		r.ahead = 0 // it may have been our clock that was changed, and no answer will tell
+		return nil
+	}
+	for from.Before(until) {
+		w := &window{start: from, end: from.Add(r.span)}
 		if w.end.After(until) {
 			w.end = until
 		}
@@ -104,33 +111,39 @@ func (r *reader) pass(ctx context.Context, to pipeline.Intake) error {
 			return err
 		}
 		r.span = min(2*r.span, r.config.Window)
-		settled := whole(w.began.Add(-r.config.LookBack))
+		settled := whole(began.Add(-r.ahead - r.config.LookBack))
 		if w.end.Before(settled) {
 			settled = w.end
 		}
 		r.advance(settled)
 		r.save()
+		from = w.end
 	}
 	return nil
 }
 
-// clamp moves the position to where the history begins.
-func (r *reader) clamp(now time.Time) {
-	oldest := whole(now.Add(-history))
-	if !r.state.After.Before(oldest) {
-		return
+// from returns where to begin: at the position, or where the history does.
+func (r *reader) from(now time.Time) time.Time {
+	at := r.state.After
+	early := at.After(now.Add(time.Minute))
+	if early && !r.early {
+		r.log.Warn("the position is yet to come, and nothing is read until then: was a clock wrong?", "position", at, "now", now)
 	}
-	if oldest.Sub(r.state.After) > time.Minute {
-		r.log.Warn("CloudTrail keeps 90 days: what was before can not be read", "wanted", r.state.After, "from", oldest)
+	r.early = early
+	oldest := now.Add(-history)
+	if !at.Before(oldest) {
+		return at
 	}
-	r.advance(oldest)
+	if oldest.Sub(at) > time.Minute && !r.clamped {
+		r.clamped = true
+		r.log.Warn("CloudTrail keeps 90 days: what was before can not be read", "wanted", at, "from", oldest)
+	}
+	return oldest
 }
 
 // window is a piece of time that is being read, both borders included: an event at a border is given twice.
 type window struct {
 	start, end time.Time
-	began      time.Time // when the pass began, by the earlier of our clock and CloudTrail's
-	answered   bool      // CloudTrail's clock is known
 
 	frames sync.WaitGroup
 	mu     sync.Mutex
@@ -152,13 +165,11 @@ func (r *reader) window(ctx context.Context, to pipeline.Intake, w *window) erro
 	w.frames.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	failed := w.failed
-	w.failed = nil
 	r.crowd()
 	if err != nil {
 		return err
 	}
-	return failed
+	return w.failed
 }
 
 // pages reads a window page by page, the newest first. Each page is a frame of its own: memory is bounded by the pipeline,
@@ -171,7 +182,9 @@ func (r *reader) pages(ctx context.Context, to pipeline.Intake, w *window) error
 		if err != nil {
 			return err
 		}
-		w.learn(answer, r.clock.Now())
+		if err := r.learn(answer); err != nil {
+			return err
+		}
 		if err := r.page(ctx, to, w, answer.Events); err != nil {
 			return err
 		}
@@ -188,17 +201,19 @@ func (r *reader) pages(ctx context.Context, to pipeline.Intake, w *window) error
 	}
 }
 
-// learn compares our clock with CloudTrail's. One that is fast would have events count as old that are yet to appear.
-func (w *window) learn(answer *cloudtrail.LookupEventsOutput, now time.Time) {
-	if w.answered {
-		return
+// learn compares our clock with CloudTrail's. By one that is fast events would count as old that are yet to appear, and a
+// pass that has begun by one that is far off has to begin again.
+func (r *reader) learn(answer *cloudtrail.LookupEventsOutput) error {
+	theirs, ok := awsmiddleware.GetServerTime(answer.ResultMetadata)
+	if !ok {
+		return nil
 	}
-	if theirs, ok := awsmiddleware.GetServerTime(answer.ResultMetadata); ok {
-		w.answered = true
-		if theirs.Before(now) {
-			w.began = w.began.Add(-now.Sub(theirs))
-		}
+	before := r.ahead
+	r.ahead = max(r.clock.Now().Sub(theirs), 0)
+	if r.ahead > before+time.Minute {
+		return fmt.Errorf("the clock is %v ahead of CloudTrail's", r.ahead.Round(time.Second))
 	}
+	return nil
 }
 
 // request returns what all requests have in common.

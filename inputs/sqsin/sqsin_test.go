@@ -245,16 +245,11 @@ func TestPoison(t *testing.T) {
 	q := newQueue(t)
 	q.config.MaxReceives = 2
 	q.config.VisibilityTimeout = time.Second
-	q.send(record("bad"), record("good"))
-	q.Fail(func(raw string) error {
-		if strings.Contains(raw, "bad") {
-			return errors.New("it does not fit")
-		}
-		return nil
-	})
+	q.send(record("bad"))
+	q.Fail(func(string) error { return errors.New("it does not fit") })
 	for range 2 { // the output fails until the stop, when the message is given back
 		a := q.start()
-		q.Wait("the message in hand", func() bool { return len(q.Events()) == 1 && q.left() == "0+1" })
+		q.Wait("the message in hand", func() bool { return q.left() == "0+1" })
 		_ = a.Stop()
 		q.Wait("it is visible again", func() bool { return q.left() == "1+0" })
 	}

@@ -77,7 +77,7 @@ const (
 var classes = map[string]Class{
 	"AccessDenied": Denied, "AccessDeniedException": Denied, "AuthorizationError": Denied, "AuthorizationErrorException": Denied,
 	"UnauthorizedOperation": Denied, "Forbidden": Denied, "KMSAccessDenied": Denied, "KMS.AccessDeniedException": Denied,
-	"AllAccessDisabled": Denied, "KMSAccessDeniedException": Denied, "OperationNotPermitted": Denied,
+	"AllAccessDisabled": Denied, "KMSAccessDeniedException": Denied, "OperationNotPermitted": Denied, "OperationNotPermittedException": Denied,
 
 	"NoSuchKey": NotFound, "NoSuchBucket": NotFound, "NoSuchVersion": NotFound, "NotFound": NotFound, "NotFoundException": NotFound,
 	"ResourceNotFoundException": NotFound, "QueueDoesNotExist": NotFound, "AWS.SimpleQueueService.NonExistentQueue": NotFound,

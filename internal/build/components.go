@@ -8,8 +8,12 @@ import (
 	"github.com/trailcast/trailcast/filters/enrich"
 	"github.com/trailcast/trailcast/filters/jq"
 	"github.com/trailcast/trailcast/filters/redact"
+	"github.com/trailcast/trailcast/inputs/cloudwatchin"
 	"github.com/trailcast/trailcast/inputs/filein"
 	"github.com/trailcast/trailcast/inputs/forwardin"
+	"github.com/trailcast/trailcast/inputs/httpin"
+	"github.com/trailcast/trailcast/inputs/kinesisin"
+	"github.com/trailcast/trailcast/inputs/lookupin"
 	"github.com/trailcast/trailcast/inputs/natsin"
 	"github.com/trailcast/trailcast/inputs/s3in"
 	"github.com/trailcast/trailcast/inputs/sqsin"
@@ -24,12 +28,16 @@ import (
 // All components of the program, by the key that names them in a configuration. This is the only list of them.
 var (
 	inputs = map[string]factory[pipeline.Input]{
-		"file":    input(filein.New),
-		"forward": input(forwardin.New),
-		"nats":    input(natsin.New),
-		"s3":      input(s3in.New),
-		"sqs":     input(sqsin.New),
-		"stdin":   input(stdin.New),
+		"cloudtrail_lookup": input(lookupin.New),
+		"cloudwatch_logs":   input(cloudwatchin.New),
+		"file":              input(filein.New),
+		"forward":           input(forwardin.New),
+		"http":              input(httpin.New),
+		"kinesis":           input(kinesisin.New),
+		"nats":              input(natsin.New),
+		"s3":                input(s3in.New),
+		"sqs":               input(sqsin.New),
+		"stdin":             input(stdin.New),
 	}
 	filters = map[string]factory[pipeline.Filter]{
 		"dedupe": filter(dedupe.New),

@@ -91,7 +91,7 @@ func TestMistakes(t *testing.T) {
 			`agent.yaml:4:5: outputs[0].nast: unknown key (did you mean "nats"?)`},
 		"output among the inputs": {
 			"inputs:\n  - stdout: {}\n" + anyOutput,
-			`agent.yaml:2:5: inputs[0].stdout: unknown key (known: name, file, forward, nats, s3, sqs, stdin)`},
+			`agent.yaml:2:5: inputs[0].stdout: unknown key (known: name, cloudtrail_lookup, cloudwatch_logs, file, forward, http, kinesis, nats, s3, sqs, stdin)`},
 		"unknown key of a component": {
 			anyInput + "outputs:\n  - nats: {url: nats://h, subjct: a.b}\n",
 			`agent.yaml:3:5: outputs[0].nats: required key "subject" is missing (for example subject: audit.{account}.{region}.{service}.{action})` +
