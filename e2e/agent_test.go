@@ -102,7 +102,7 @@ func await(t *testing.T, what string, ok func() bool) {
 	awaitFor(t, 20*time.Second, what, ok)
 }
 
-func awaitFor(t *testing.T, timeout time.Duration, what string, ok func() bool) {
+func awaitFor(t testing.TB, timeout time.Duration, what string, ok func() bool) {
 	t.Helper()
 	deadline, pause := time.After(timeout), max(20*time.Millisecond, timeout/500) // an emulator is not to answer this alone
 	for !ok() {

@@ -27,7 +27,7 @@ import (
 
 // trail is a bucket with an organisation's trail, and the queue that tells of it.
 type trail struct {
-	*testing.T
+	testing.TB
 	server *awstest.Server
 	s3     *s3.Client
 	sqs    *sqs.Client
@@ -35,9 +35,9 @@ type trail struct {
 	queue  string
 }
 
-func newTrail(t *testing.T) *trail {
+func newTrail(t testing.TB) *trail {
 	server := awstest.Start(t)
-	tr := &trail{T: t, server: server, bucket: awstest.Name("trail"), sqs: sqs.NewFromConfig(server.Config()),
+	tr := &trail{TB: t, server: server, bucket: awstest.Name("trail"), sqs: sqs.NewFromConfig(server.Config()),
 		s3: s3.NewFromConfig(server.Config(), func(o *s3.Options) { o.UsePathStyle = true })}
 	if _, err := tr.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{
 		Bucket: aws.String(tr.bucket), CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: awstest.Region},
@@ -97,7 +97,7 @@ func logFile(account, region string, i int) string {
 		account, region, at.Format("2006/01/02"), at.Format("20060102T1504Z"), i)
 }
 
-func zipped(t *testing.T, gen *records.Generator, from, n int64) []byte {
+func zipped(t testing.TB, gen *records.Generator, from, n int64) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -223,5 +223,68 @@ outputs: [{name: files, file: {path: "%[1]s/out/{account}.ndjson"}}]
 	t.Logf("%d objects, %d MB, %d records in %v, peak resident memory %d MiB", len(keys), len(keys)*len(body)>>20, len(keys)*perObject, took, rss>>20)
 	if rss == 0 || rss > limit {
 		t.Errorf("peak resident memory is %d MiB, want at most %d", rss>>20, limit>>20)
+	}
+}
+
+// TestCheckConnectToAWS has everything wrong that can be: each line names what failed, where, and what to do.
+func TestCheckConnectToAWS(t *testing.T) {
+	tr := newTrail(t)
+	proxy := awstest.NewProxy(t, tr.server.URL)
+	denied := map[string]bool{"GetRecords": true, "GetShardIterator": true, "ListShards": true, "DescribeStreamSummary": true, "LookupEvents": true, "DescribeLogGroups": true, "FilterLogEvents": true}
+	proxy.Fail(func(c awstest.Call) awstest.Fault {
+		if strings.HasPrefix(c.Path, "/forbidden") || denied[c.Operation] {
+			return awstest.Fault{Status: 403, Code: "AccessDenied"}
+		}
+		return awstest.Fault{}
+	})
+	dir := t.TempDir()
+	config := write(t, filepath.Join(dir, "trailcast.yaml"), fmt.Sprintf(`
+state_dir: %[1]s/state
+inputs:
+  - name: works
+    s3: {queue_url: %[2]q, endpoint: %[3]q}
+  - name: queue
+    s3: {queue_url: "%[2]s-wrong", endpoint: %[3]q}
+  - name: bucket
+    s3: {bucket: forbidden, start: 2026-01-01, region: eu-west-1, endpoint: %[3]q}
+  - name: missing
+    s3: {bucket: no-such-bucket-here, start: 2026-01-01, region: eu-west-1, endpoint: %[3]q}
+  - name: stream
+    kinesis: {stream: audit, region: eu-west-1, endpoint: %[3]q}
+  - name: group
+    cloudwatch_logs: {log_groups: [/aws/ssm/sessions], region: eu-west-1, endpoint: %[3]q}
+  - name: history
+    cloudtrail_lookup: {regions: [eu-west-1], endpoint: %[3]q}
+outputs:
+  - name: pager
+    sns: {topic_arn: "arn:aws:sns:eu-west-1:123456789012:no-such-topic", endpoint: %[3]q}
+`, dir, tr.queue, proxy.URL))
+	stdout, stderr, code := run(t, time.Minute, "check", "-c", config, "--connect")
+	if code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	t.Logf("%s%s", stdout, stderr)
+	all := stdout + stderr
+	for of, says := range map[string][]string{
+		"input works":   {"reached"},
+		"input queue":   {"sqs:GetQueueAttributes", "-wrong", "look at the name"},
+		"input bucket":  {"s3:ListBucket s3://forbidden", "AccessDenied", "the identity needs s3:ListBucket", "s3:GetObject", "kms:Decrypt"},
+		"input missing": {"s3:ListBucket s3://no-such-bucket-here", "NoSuchBucket"},
+		"input stream":  {"kinesis:DescribeStreamSummary audit", "AccessDenied", "the identity needs kinesis:DescribeStreamSummary", "kinesis:GetRecords"},
+		"input group":   {"/aws/ssm/sessions", "AccessDenied", "logs:FilterLogEvents"},
+		"input history": {"cloudtrail:LookupEvents event history of eu-west-1", "AccessDenied", "the identity needs cloudtrail:LookupEvents"},
+		"output pager":  {"sns:GetTopicAttributes arn:aws:sns:eu-west-1:123456789012:no-such-topic", "NotFound", "look at the name"},
+	} {
+		line := ""
+		for l := range strings.Lines(all) {
+			if strings.HasPrefix(l, of+":") || strings.HasPrefix(l, of+" ") {
+				line += l
+			}
+		}
+		for _, s := range says {
+			if !strings.Contains(line, s) {
+				t.Errorf("%s does not say %q: %s", of, s, line)
+			}
+		}
 	}
 }

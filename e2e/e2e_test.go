@@ -65,7 +65,7 @@ type agent struct {
 	stderr *bytes.Buffer
 }
 
-func startAgent(t *testing.T, args ...string) *agent {
+func startAgent(t testing.TB, args ...string) *agent {
 	t.Helper()
 	a := &agent{cmd: exec.Command(trailcast, args...), stderr: new(bytes.Buffer)}
 	a.cmd.Stderr = a.stderr
@@ -93,7 +93,7 @@ func run(t *testing.T, timeout time.Duration, args ...string) (stdout, stderr st
 	return out.String(), errs.String(), 0
 }
 
-func write(t *testing.T, path, text string) string {
+func write(t testing.TB, path, text string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
