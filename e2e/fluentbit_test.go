@@ -482,7 +482,7 @@ func slowProxy(t *testing.T, target string, pause time.Duration) string {
 	return l.Addr().String()
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -6,13 +6,16 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/trailcast/trailcast/inputs/inputtest"
 	"github.com/trailcast/trailcast/internal/awstest"
@@ -34,7 +37,11 @@ type bench struct {
 func newBench(t *testing.T, shards int) *bench {
 	server := awstest.Start(t)
 	b := newBenchAt(t, server.URL, awstest.Name("stream"))
-	b.client = kinesis.NewFromConfig(server.Config())
+	b.client = kinesis.NewFromConfig(server.Config(), func(o *kinesis.Options) {
+		// A connection that is lost in between would have the SDK put a record twice.
+		o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
+		o.Retryer = aws.NopRetryer{}
+	})
 	if shards > 0 {
 		b.create(shards)
 	}
@@ -57,10 +64,12 @@ func (b *bench) create(shards int) {
 // put writes records, spread over the shards.
 func (b *bench) put(records ...string) {
 	b.Helper()
+	in := &kinesis.PutRecordsInput{StreamName: &b.config.Stream}
 	for i, r := range records {
-		if _, err := b.client.PutRecord(b.Context(), &kinesis.PutRecordInput{StreamName: &b.config.Stream, PartitionKey: aws.String(fmt.Sprint("key", i)), Data: []byte(r)}); err != nil {
-			b.Fatal(err)
-		}
+		in.Records = append(in.Records, types.PutRecordsRequestEntry{PartitionKey: aws.String(fmt.Sprint("key", i)), Data: []byte(r)})
+	}
+	if out, err := b.client.PutRecords(b.Context(), in); err != nil || aws.ToInt32(out.FailedRecordCount) > 0 {
+		b.Fatal(err, out)
 	}
 }
 

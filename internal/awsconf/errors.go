@@ -52,7 +52,7 @@ func short(err error) string {
 		if api.ErrorMessage() == "" {
 			return api.ErrorCode()
 		}
-		return api.ErrorCode() + ": " + api.ErrorMessage()
+		return api.ErrorCode() + ": " + strings.TrimRight(api.ErrorMessage(), ". ")
 	}
 	if op, ok := errors.AsType[*smithy.OperationError](err); ok {
 		return op.Err.Error()
