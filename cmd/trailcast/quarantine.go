@@ -164,7 +164,8 @@ func quarantineReplay(s streams) *cobra.Command {
 		Use: "replay [ID…]", Short: "Send entries through the pipeline again",
 		Long: `Replay sends entries through filters and outputs as they are configured now, all of them or those that
 are named. An entry that was delivered leaves the quarantine; one that is rejected again stays as a
-new entry. The agent of this configuration must be stopped: both need its state directory.`,
+new entry. Messages of a queue that tell of objects in S3 stay: only their queue can have them
+again. The agent of this configuration must be stopped: both need its state directory.`,
 		Example: "  trailcast quarantine replay -c trailcast.yaml\n  trailcast quarantine replay -c trailcast.yaml 7 8",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config, err := loadConfig(path, plugin, s)
@@ -184,10 +185,13 @@ new entry. The agent of this configuration must be stopped: both need its state 
 			}, config.DrainTimeout)
 			fmt.Fprintf(s.out, "%d delivered, %d rejected again, %d not confirmed, %d not whole\n",
 				result.Delivered, result.Rejected, result.Retry, result.Cut)
+			if result.Notices > 0 {
+				fmt.Fprintf(s.out, "%d are messages that tell of objects, and stay: send them to their queue again (trailcast quarantine show ID --raw)\n", result.Notices)
+			}
 			if err != nil {
 				return &exitError{exitFailed, err}
 			}
-			if result.Rejected+result.Retry+result.Cut > 0 {
+			if result.Rejected+result.Retry+result.Cut+result.Notices > 0 {
 				return &exitError{code: exitPartial}
 			}
 			return nil

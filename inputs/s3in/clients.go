@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"regexp"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,6 +24,11 @@ type clients struct {
 	regions map[string]string // of buckets, where they were learned from S3's answers
 }
 
+// regionName is what regions look like: they come from messages.
+var regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-\d{1,2}$`)
+
+const maxClients = 1000
+
 // reach is what a client depends on.
 type reach struct{ role, externalID, region, endpoint string }
 
@@ -32,6 +38,9 @@ func newClients(c Config) *clients {
 
 // of returns the client for a bucket. region is what a notice says, "" where it says nothing.
 func (c *clients) of(ctx context.Context, bucket, region string) (*s3.Client, error) {
+	if !regionName.MatchString(region) {
+		region = ""
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := reach{role: c.config.RoleARN, externalID: c.config.ExternalID, endpoint: cmp.Or(c.config.S3Endpoint, c.config.Endpoint),
@@ -59,6 +68,9 @@ func (c *clients) of(ctx context.Context, bucket, region string) (*s3.Client, er
 		o.UsePathStyle = o.BaseEndpoint != nil
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})
+	if len(c.made) >= maxClients {
+		clear(c.made)
+	}
 	c.made[r] = client
 	return client, nil
 }

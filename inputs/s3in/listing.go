@@ -1,7 +1,6 @@
 package s3in
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -50,6 +49,7 @@ type state struct {
 	Bucket   string              `json:"bucket"`
 	Start    string              `json:"start"`          // as it was configured
 	Began    time.Time           `json:"began,omitzero"` // what that meant at the first start
+	Choice   string              `json:"choice"`         // which keys were read
 	Branches map[string]position `json:"branches"`       // by prefix
 }
 
@@ -90,11 +90,25 @@ func (l *listing) load() error {
 		l.log.Warn("the position that was kept is of another bucket; this one is read from the beginning", "bucket", l.saved.Bucket)
 		l.saved = state{}
 	}
-	if l.saved.Start == l.config.Start && !l.saved.Began.IsZero() { // "now" and "72h" are of the first start
-		l.start = l.saved.Began
+	switch choice := l.choice(); {
+	case l.saved.Bucket == "":
+	case l.saved.Start == l.config.Start && (choice == l.saved.Choice || l.saved.Choice == "" || l.config.Follow):
+		l.start = l.saved.Began // "now" and "72h" are of the first start
+	case l.start.Before(l.saved.Began):
+		l.log.Warn("start is earlier than it was: the bucket is read again from there; what was delivered before comes again", "start", l.start)
+		l.saved.Branches = nil
+	case choice != l.saved.Choice && l.saved.Choice != "" && !l.config.Follow: // an agent that follows goes on with what comes
+		l.log.Warn("other keys are chosen than before: the bucket is read again; what was delivered before comes again")
+		l.saved.Branches = nil
 	}
-	l.saved.Start, l.saved.Began = l.config.Start, l.start
+	l.saved.Start, l.saved.Began, l.saved.Choice = l.config.Start, l.start, l.choice()
 	return nil
+}
+
+// choice tells which keys are read.
+func (l *listing) choice() string {
+	c := &l.config
+	return fmt.Sprintf("%q %q %q %q %q %q", c.Prefix, c.Kinds, c.Include, c.Exclude, c.Accounts, c.Regions)
 }
 
 // save keeps the position.
@@ -213,7 +227,11 @@ func (l *listing) track(b branch) *track {
 	defer l.mu.Unlock()
 	t := l.tracks[b]
 	if t == nil {
-		t = &track{at: l.saved.Branches[b.prefix], forget: l.forgets(b), pruneAt: fewDone}
+		at := l.saved.Branches[b.prefix]
+		if named, _ := timeOfKey(at.After); b.root != "" && named.IsZero() {
+			at.After = ""
+		}
+		t = &track{at: at, forget: l.forgets(b), pruneAt: fewDone}
 		l.tracks[b] = t
 	}
 	return t
@@ -254,9 +272,14 @@ func (l *listing) dated(ctx context.Context, to pipeline.Intake, b branch) error
 		if ok && at.Before(l.start) {
 			return true
 		}
-		return l.offer(ctx, to, t, o) == nil
+		// A stray key behind the dates must not hide the days to come.
+		named, _ := timeOfKey(key)
+		return l.offer(ctx, to, t, o, named.IsZero() || named.After(l.now().Add(farAhead))) == nil
 	})
 }
+
+// farAhead is how much later than now a file of CloudTrail may claim to be.
+const farAhead = 48 * time.Hour
 
 // from returns the key behind which a CloudTrail folder is listed.
 func (l *listing) from(b branch, t *track) string {
@@ -284,16 +307,13 @@ func (l *listing) undated(ctx context.Context, to pipeline.Intake, b branch) err
 	if t.at.Pass.IsZero() {
 		t.at.Pass, t.at.After, t.changed = l.now().UTC(), "", true
 	}
-	if t.at.Since.Before(l.start) {
-		t.at.Since = l.start
-	}
 	since, after := t.at.Since, t.at.After
 	t.mu.Unlock()
 	err := l.each(ctx, b, after, func(o types.Object) bool {
-		if at := aws.ToTime(o.LastModified); at.Before(since) || !l.end.IsZero() && !at.Before(l.end) {
+		if aws.ToTime(o.LastModified).Before(since) || !l.within(o) {
 			return true
 		}
-		return l.offer(ctx, to, t, o) == nil
+		return l.offer(ctx, to, t, o, false) == nil
 	})
 	if err != nil || ctx.Err() != nil {
 		return err
@@ -309,17 +329,38 @@ func (l *listing) undated(ctx context.Context, to pipeline.Intake, b branch) err
 	return nil
 }
 
-// offer gives a listed object to a reader, unless it is done or not to be read.
-func (l *listing) offer(ctx context.Context, to pipeline.Intake, t *track, listed types.Object) error {
+// within reports whether an object of an undated branch is of the accounts, regions and times to be read. Log files of
+// CloudTrail go by what their keys say, others by when they were written.
+func (l *listing) within(o types.Object) bool {
+	key, at := aws.ToString(o.Key), aws.ToTime(o.LastModified)
+	if info := s3key.Parse(key); info.Root != "" {
+		if !l.wanted(l.config.Accounts, info.Account) || !l.wanted(l.config.Regions, info.Region) {
+			return false
+		}
+		if named, ok := l.timeOf(key); ok {
+			at = named
+		}
+	}
+	return !at.Before(l.start) && (l.end.IsZero() || at.Before(l.end))
+}
+
+// offer gives a listed object to a reader, unless it is done, being read, or not to be read. One that is aside does not move
+// the position.
+func (l *listing) offer(ctx context.Context, to pipeline.Intake, t *track, listed types.Object, aside bool) error {
 	key, etag, size := aws.ToString(listed.Key), strings.Trim(aws.ToString(listed.ETag), `"`), aws.ToInt64(listed.Size)
+	if t.reads(key, etag) {
+		return nil
+	}
 	if !l.objects.takes(l.config.Bucket, key) || t.seen(key, etag) {
-		t.pass(key)
+		if !aside {
+			t.pass(key)
+		}
 		return nil
 	}
 	if err := l.window.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	o := &object{key: key, etag: etag, size: size, modified: aws.ToTime(listed.LastModified)}
+	o := &object{key: key, etag: etag, size: size, aside: aside, modified: aws.ToTime(listed.LastModified)}
 	t.begin(o)
 	l.found.Add(size)
 	l.retries.Add(1)
@@ -351,10 +392,11 @@ func (l *listing) read(ctx context.Context, to pipeline.Intake, t *track, o *obj
 	})
 }
 
-// again waits and tries once more; after too many times, or when the object is gone, that goes to quarantine instead.
+// again waits and tries once more. When the object is gone, or fails too many times for reasons of its own, that goes to
+// quarantine instead; what an operator can mend and what passes by itself is tried for as long as it takes.
 func (l *listing) again(ctx context.Context, to pipeline.Intake, t *track, o *object, try int, why error, finished func()) {
 	gone := awsconf.Classify(why) == awsconf.NotFound
-	if !gone && (l.config.MaxReceives < 0 || try < l.config.MaxReceives) {
+	if !gone && (l.config.MaxReceives < 0 || try < l.config.MaxReceives || awsconf.Passing(why)) {
 		if !sleep(ctx, backoff(try)) {
 			l.window.Release(1)
 			l.retries.Done()
@@ -395,26 +437,20 @@ func (l *listing) count(ctx context.Context) (c pipeline.Count, err error) {
 	}
 	for _, b := range branches {
 		t := l.track(b)
-		from, since := t.position().After, cmp.Or(t.position().Since, l.start)
+		from, since := t.position().After, t.position().Since
 		if b.root != "" {
-			from, since = l.from(b, t), l.start
+			from, since = l.from(b, t), time.Time{}
 		}
 		err := l.each(ctx, b, from, func(o types.Object) bool {
 			key := aws.ToString(o.Key)
-			at := aws.ToTime(o.LastModified)
-			if b.root != "" {
-				if named, ok := l.timeOf(key); ok {
-					at = named
-				}
+			if at, ok := l.timeOf(key); ok && b.root != "" && !l.end.IsZero() && !at.Before(l.end) {
+				return false
 			}
-			switch {
-			case !l.end.IsZero() && !at.Before(l.end):
-				return b.root == ""
-			case at.Before(since) || !l.objects.takes(l.config.Bucket, key) || t.seen(key, strings.Trim(aws.ToString(o.ETag), `"`)):
-			default:
-				c.Objects++
-				c.Bytes += aws.ToInt64(o.Size)
+			if aws.ToTime(o.LastModified).Before(since) || !l.within(o) || !l.objects.takes(l.config.Bucket, key) || t.seen(key, strings.Trim(aws.ToString(o.ETag), `"`)) {
+				return true
 			}
+			c.Objects++
+			c.Bytes += aws.ToInt64(o.Size)
 			return true
 		})
 		if err != nil {

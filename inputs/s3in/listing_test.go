@@ -258,3 +258,96 @@ func TestManyPages(t *testing.T) {
 		t.Errorf("%d pages", n)
 	}
 }
+
+// TestBesideTheTrail has more in a bucket than one trail: what stands beside it is read too, and goes by the same settings.
+func TestBesideTheTrail(t *testing.T) {
+	b := newBench(t).byListing()
+	b.organisation()
+	b.put(strings.Replace(key("111111111111", "CloudTrail", "eu-west-1", "20260102T0005Z", "BBBB"), "AWSLogs/o-abc123", "second/AWSLogs", 1), file("second"))
+	b.put(strings.Replace(key("333333333333", "CloudTrail", "eu-west-1", "20260102T0005Z", "BBBB"), "AWSLogs/o-abc123", "second/AWSLogs", 1), file("third account"))
+	b.put(strings.Replace(key("111111111111", "CloudTrail", "eu-west-1", "20260102T0005Z", "BBBB"), "AWSLogs/o-abc123", "a/b/AWSLogs", 1), file("deep"))
+	b.put(strings.Replace(key("111111111111", "CloudTrail", "eu-west-1", "20240102T0005Z", "BBBB"), "AWSLogs/o-abc123", "a/b/AWSLogs", 1), file("deep and old"))
+	b.put(strings.Replace(key("333333333333", "CloudTrail", "eu-west-1", "20260102T0005Z", "BBBB"), "AWSLogs/o-abc123", "a/b/AWSLogs", 1), file("deep, third account"))
+	b.put("exports/some.json", file("export"))
+	b.put("loose.json", file("loose"))
+	b.put("other.json", file("not included"))
+	b.put("exports/not.txt", file("not included either"))
+	b.config.Prefix, b.config.Start, b.config.Accounts, b.config.Regions = "", "2026-01-02", []string{"111111111111"}, []string{"eu-west-1"}
+	b.config.Include = []string{`^exports/.*\.json$`, `^loose`}
+	count, err := b.input().Count(t.Context())
+	if err != nil || count.Objects != 6 {
+		t.Errorf("%+v %v", count, err)
+	}
+	b.run()
+	b.wantOnce("1/eu-west-1/20260102", "1/eu-west-1/20260103", "second", "deep", "export", "loose")
+}
+
+// TestStrayKeys has keys in a folder of CloudTrail that sort behind its days.
+func TestStrayKeys(t *testing.T) {
+	b := newBench(t).byListing()
+	root := "AWSLogs/o-abc123/111111111111/CloudTrail/eu-west-1/"
+	b.put(key("111111111111", "CloudTrail", "eu-west-1", "20260101T0005Z", "AAAA"), file("first"))
+	for _, stray := range []string{"2026_$folder$", "README", "tmp/x", "2026/01/01/zzz", "9999/12/31/111111111111_CloudTrail_eu-west-1_99991231T0000Z_AAAA.json.gz"} {
+		b.put(root+stray, file(stray))
+	}
+	b.config.Follow, b.config.Start, b.config.PollInterval = true, "2026-01-01", 50*time.Millisecond
+	b.start()
+	b.Wait("what is there", func() bool { return len(b.Events()) == 6 })
+	b.put(key("111111111111", "CloudTrail", "eu-west-1", "20260101T0010Z", "AAAA"), file("second"))
+	b.put(key("111111111111", "CloudTrail", "eu-west-1", "20260102T0005Z", "AAAA"), file("third"))
+	b.Wait("what comes later", func() bool { return len(b.Events()) == 8 })
+	if b.Total() != 8 {
+		t.Errorf("%d deliveries", b.Total())
+	}
+}
+
+// TestEarlierStart reads what lies before the position of an earlier run.
+func TestEarlierStart(t *testing.T) {
+	b := newBench(t).byListing()
+	b.organisation()
+	b.config.Accounts, b.config.Regions, b.config.Kinds = []string{"111111111111"}, []string{"eu-west-1"}, []string{"cloudtrail"}
+	b.config.Start, b.config.End = "2026-01-02", "2026-01-03"
+	b.run()
+	b.wantOnce("1/eu-west-1/20260102", "1/eu-west-1/20260103")
+	b.config.Start, b.config.End = "2025-12-31", "2025-12-31"
+	b.run()
+	b.wantOnce("1/eu-west-1/20260102", "1/eu-west-1/20260103", "1/eu-west-1/20251231")
+	b.config.Regions, b.config.Start, b.config.End = []string{"us-east-1"}, "2025-12-31", "2025-12-31"
+	b.run()
+	b.wantOnce("1/eu-west-1/20260102", "1/eu-west-1/20260103", "1/eu-west-1/20251231", "1/us-east-1/20251231")
+}
+
+// TestInHand holds that an object which is being read is not offered again by the next listing.
+func TestInHand(t *testing.T) {
+	b := newBench(t).byListing()
+	b.put(key("111111111111", "CloudTrail", "eu-west-1", "20260101T0005Z", "AAAA"), file("a"))
+	b.config.Follow, b.config.Start, b.config.PollInterval = true, "2026-01-01", 10*time.Millisecond
+	release := b.Hold()
+	b.start()
+	b.Wait("many listings", func() bool { return b.proxy.Calls("GetObject") > 0 && b.proxy.Calls("ListObjects") > 30 })
+	release()
+	b.Wait("the event", func() bool { return len(b.Events()) == 1 })
+	if b.proxy.Calls("GetObject") != 1 || b.Total() != 1 {
+		t.Errorf("read %d times, delivered %d times", b.proxy.Calls("GetObject"), b.Total())
+	}
+}
+
+// TestDeniedForAWhile holds that what an operator can mend is not given up.
+func TestDeniedForAWhile(t *testing.T) {
+	b := newBench(t).byListing()
+	b.config.MaxReceives = 1
+	b.put(key("111111111111", "CloudTrail", "eu-west-1", "20260101T0005Z", "AAAA"), file("a"))
+	b.proxy.Fail(func(c awstest.Call) awstest.Fault {
+		if c.Operation == "GetObject" {
+			return awstest.Fault{Status: 403, Code: "AccessDenied"}
+		}
+		return awstest.Fault{}
+	})
+	b.start()
+	b.Wait("two tries", func() bool { return b.proxy.Calls("GetObject") >= 2 })
+	b.proxy.Fail(nil)
+	b.Wait("the event", func() bool { return len(b.Events()) == 1 })
+	if len(b.Aside()) != 0 {
+		t.Errorf("%+v", b.Aside())
+	}
+}

@@ -33,7 +33,8 @@ type done struct {
 type track struct {
 	mu      sync.Mutex
 	at      position
-	waiting []*object // listed and not done, or done behind one that is not; in the order of keys
+	waiting []*object         // listed and not done, or done behind one that is not; in the order of listing
+	reading map[string]string // ETags of those that are being read, by key
 	changed bool
 
 	forget  func(at *position, key string, d done) bool // whether an object can not be listed again
@@ -47,6 +48,7 @@ type object struct {
 	size      int64
 	done      bool
 	passed    bool // it was not to be read
+	aside     bool // its key does not go by time, in a branch of keys that do
 }
 
 // seen reports whether an object is done, with this content.
@@ -57,6 +59,14 @@ func (t *track) seen(key, etag string) bool {
 	return ok && d.ETag == etag
 }
 
+// reads reports whether an object is being read, with this content.
+func (t *track) reads(key, etag string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now, ok := t.reading[key]
+	return ok && now == etag
+}
+
 // pass notes an object that is not to be read.
 func (t *track) pass(key string) {
 	t.mu.Lock()
@@ -65,7 +75,7 @@ func (t *track) pass(key string) {
 	case n == 0:
 		t.forward(key)
 	case t.waiting[n-1].passed: // one stands for all in a row
-		t.waiting[n-1].key = key
+		t.waiting[n-1].key = max(key, t.waiting[n-1].key)
 	default:
 		t.waiting = append(t.waiting, &object{key: key, done: true, passed: true})
 	}
@@ -76,6 +86,10 @@ func (t *track) begin(o *object) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.waiting = append(t.waiting, o)
+	if t.reading == nil {
+		t.reading = map[string]string{}
+	}
+	t.reading[o.key] = o.etag
 }
 
 // settled notes that an object is done.
@@ -83,12 +97,17 @@ func (t *track) settled(o *object) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	o.done = true
+	if t.reading[o.key] == o.etag {
+		delete(t.reading, o.key)
+	}
 	if t.at.Done == nil {
 		t.at.Done = map[string]done{}
 	}
 	t.at.Done[o.key] = done{o.etag, o.modified}
 	for len(t.waiting) > 0 && t.waiting[0].done {
-		t.forward(t.waiting[0].key)
+		if !t.waiting[0].aside {
+			t.forward(t.waiting[0].key)
+		}
 		t.waiting = t.waiting[1:]
 	}
 	t.changed = true

@@ -414,6 +414,50 @@ func TestPoison(t *testing.T) {
 	}
 }
 
+// TestReceivedOften holds that a message which has not failed is delivered, however often it was received before.
+func TestReceivedOften(t *testing.T) {
+	b := newBench(t).byQueue()
+	b.config.MaxReceives = 2
+	k := key("111111111111", "CloudTrail", "eu-west-1", "20260101T0005Z", "a")
+	b.put(k, file("a"))
+	b.send(ofTrail(b.bucket, k))
+	b.receive(5)
+	b.start()
+	b.Wait("an empty queue", func() bool { return len(b.Events()) == 1 && b.drained() })
+	if len(b.Aside()) != 0 {
+		t.Errorf("%+v", b.Aside())
+	}
+}
+
+// TestUnknownStays holds that a message which is not understood is never deleted.
+func TestUnknownStays(t *testing.T) {
+	b := newBench(t).byQueue()
+	b.config.MaxReceives = 2
+	b.send(`{"what":"is this"}`)
+	b.receive(5)
+	b.start()
+	b.Wait("a copy in quarantine", func() bool { return len(b.Aside()) == 1 && b.proxy.Calls("ChangeMessageVisibility") > 0 })
+	if b.left() != "0+1" || b.proxy.Calls("DeleteMessageBatch") > 0 {
+		t.Errorf("%s left, %d deletions", b.left(), b.proxy.Calls("DeleteMessageBatch"))
+	}
+}
+
+// receive receives the message of the queue n times, and leaves it there.
+func (b *bench) receive(n int) {
+	b.Helper()
+	for range n {
+		out, err := b.sqs.ReceiveMessage(b.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(b.url), VisibilityTimeout: 0})
+		if err != nil || len(out.Messages) != 1 {
+			b.Fatal(err, out)
+		}
+		if _, err := b.sqs.ChangeMessageVisibility(b.Context(), &sqs.ChangeMessageVisibilityInput{
+			QueueUrl: aws.String(b.url), ReceiptHandle: out.Messages[0].ReceiptHandle, VisibilityTimeout: 0,
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // TestBroken has a file that is complete and no JSON: what is good of it comes out, the rest is in quarantine.
 func TestBroken(t *testing.T) {
 	b := newBench(t).byQueue()

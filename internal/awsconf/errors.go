@@ -94,6 +94,9 @@ var classes = map[string]Class{
 
 // Classify tells what kind of failure err is.
 func Classify(err error) Class {
+	if err == nil {
+		return Other
+	}
 	if errors.Is(err, context.Canceled) {
 		return Ended
 	}
@@ -126,4 +129,14 @@ func Classify(err error) Class {
 		return Ended
 	}
 	return Other
+}
+
+// Passing reports whether a failure may pass without anything being changed about what was asked for: permissions that can be
+// given, credentials that can be renewed, throttling, no network.
+func Passing(err error) bool {
+	switch Classify(err) {
+	case Denied, Credentials, Throttled, Network, Ended:
+		return true
+	}
+	return false
 }

@@ -5,7 +5,7 @@ package large
 import (
 	"errors"
 	"fmt"
-	"strconv"
+	"hash/fnv"
 
 	"github.com/trailcast/trailcast/internal/rawjson"
 )
@@ -87,13 +87,21 @@ func SplitText(raw []byte, room int) []Part {
 		for i, group := range groups {
 			number := fmt.Appendf(nil, `{"n":%d,"of":%d}`, i+1, len(groups))
 			parts[i] = Part{
-				Data:   setTrailcast(rawjson.Set(frame, key, group), "part", number),
-				Suffix: "#s" + strconv.Itoa(i+1),
+				Data: setTrailcast(rawjson.Set(frame, key, group), "part", number),
 			}
+			parts[i].Suffix = suffix(i+1, parts[i].Data)
 		}
 		return parts
 	}
 	return nil
+}
+
+// suffix returns what the key of a part ends in. Its content is in it: with another room the same number stands for other
+// lines, which a receiver that drops repeats must not drop.
+func suffix(n int, data []byte) string {
+	sum := fnv.New32a()
+	_, _ = sum.Write(data)
+	return fmt.Sprintf("#s%d-%08x", n, sum.Sum32())
 }
 
 // groupLines cuts an array of strings into arrays whose elements have at most room bytes together with their commas.

@@ -113,7 +113,7 @@ func TestSplitText(t *testing.T) {
 				if len(p.Data) > room {
 					t.Errorf("part %d has %d bytes, want at most %d", i+1, len(p.Data), room)
 				}
-				if want := fmt.Sprintf("#s%d", i+1); p.Suffix != want {
+				if want := fmt.Sprintf("#s%d-", i+1); !strings.HasPrefix(p.Suffix, want) || len(p.Suffix) != len(want)+8 {
 					t.Errorf("part %d: got suffix %q, want %q", i+1, p.Suffix, want)
 				}
 				if err := rawjson.Valid(p.Data); err != nil {

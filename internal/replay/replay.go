@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/trailcast/trailcast/formats/record"
@@ -16,10 +18,11 @@ import (
 )
 
 // Result counts what became of the entries.
-type Result struct{ Delivered, Rejected, Retry, Cut int }
+type Result struct{ Delivered, Rejected, Retry, Cut, Notices int }
 
 // Run replays the entries that take chooses, and closes the agent. An entry leaves the quarantine when it was delivered,
-// or rejected again, which made a new entry. One whose bytes were too many to be kept whole stays.
+// or rejected again, which made a new entry. One whose bytes were too many to be kept whole stays, and so does a message that
+// tells of objects: its events are in them.
 func Run(ctx context.Context, agent *build.Agent, dir string, take func(*quarantine.Entry) bool, timeout time.Duration) (Result, error) {
 	var result Result
 	var entries []quarantine.Entry // those that are there now: rejected ones come back as new entries
@@ -35,8 +38,12 @@ func Run(ctx context.Context, agent *build.Agent, dir string, take func(*quarant
 			break
 		}
 		e := &entries[i]
-		if e.Cut() {
+		switch {
+		case e.Cut():
 			result.Cut++
+			continue
+		case isNotice(agent.Config, e):
+			result.Notices++
 			continue
 		}
 		limited, cancel := context.WithTimeout(ctx, timeout)
@@ -62,6 +69,13 @@ func Run(ctx context.Context, agent *build.Agent, dir string, take func(*quarant
 		err = errors.Join(err, fmt.Errorf("close: %w", closeErr))
 	}
 	return result, err
+}
+
+// isNotice reports whether an entry is a message of a queue that an s3 input reads.
+func isNotice(config *build.Config, e *quarantine.Entry) bool {
+	return e.Key == "" && strings.HasPrefix(e.Object, "sqs:") && slices.ContainsFunc(config.Inputs, func(in build.Input) bool {
+		return in.Name == e.Input && in.Component.Type == "s3"
+	})
 }
 
 // feeder feeds an entry: an event as the record that it was, with its place, so that it keeps its key; a broken piece as

@@ -15,7 +15,7 @@ import (
 type Config struct {
 	QueueURL          string        `conf:"queue_url" doc:"URL of the SQS queue." example:"https://sqs.eu-west-1.amazonaws.com/123456789012/trail"`
 	VisibilityTimeout time.Duration `conf:"visibility_timeout" default:"2m" doc:"How long after an agent has disappeared its messages go to another. While an agent works on a message it extends this in time, up to the 12 hours that SQS allows."`
-	MaxReceives       int           `conf:"max_receives" default:"20" doc:"A message that comes more often than this goes to quarantine and is deleted. -1: never; then the queue's own redrive policy should end it."`
+	MaxReceives       int           `conf:"max_receives" default:"20" doc:"A message that fails although it was received more often than this goes to quarantine and is deleted. What an operator can mend (permissions, credentials) and what passes by itself (throttling, no network) does not count as failing. -1: never; then the queue's own redrive policy should end it."`
 	MaxMessages       int           `conf:"max_messages" default:"100" doc:"Messages that are held at the same time."`
 	Receivers         int           `conf:"receivers" default:"2" doc:"Receive calls that wait for messages at the same time."`
 }

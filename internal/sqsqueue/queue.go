@@ -29,10 +29,12 @@ type Message struct {
 
 	queue    *Queue
 	receipt  string    // the newest one; guarded by queue.mu
-	received time.Time // first, by this agent; guarded by queue.mu
+	received time.Time // the last time, by this agent; guarded by queue.mu
 	extended time.Time // when it was last made invisible; guarded by queue.mu
 	deleting bool      // it is done; guarded by queue.mu
 	attempts int       // to delete it
+
+	setAside func(reason string) // moves it to quarantine, without blocking
 }
 
 // Handler works on a message. It may hand it on, and return before the message is settled; it blocks while there is no
@@ -50,7 +52,7 @@ type Queue struct {
 	held  *semaphore.Weighted // one for each message
 	wake  chan struct{}       // there is something to delete
 	open  sync.WaitGroup      // messages that are not settled
-	calls sync.WaitGroup      // of giveBack
+	calls sync.WaitGroup      // of giveBack and setAside
 
 	stopping atomic.Bool
 
@@ -162,8 +164,9 @@ func (q *Queue) receive(ctx context.Context, to pipeline.Intake, handle Handler)
 		fresh, repeated := q.take(messages)
 		q.held.Release(int64(room - len(fresh) - repeated))
 		for _, m := range fresh {
-			if q.config.MaxReceives > 0 && m.Receives > q.config.MaxReceives {
-				q.setAside(ctx, to, m)
+			m.setAside = func(reason string) { q.calls.Go(func() { q.setAside(ctx, to, m, reason) }) }
+			if q.config.MaxReceives > 0 && m.Receives > untried*q.config.MaxReceives {
+				m.setAside("it is not tried once more, since it may be what ends the agent")
 				continue
 			}
 			handle(ctx, to, m)
@@ -206,7 +209,7 @@ func (q *Queue) take(received []types.Message) (fresh []*Message, repeated int) 
 	for _, r := range received {
 		id := aws.ToString(r.MessageId)
 		if m := q.messages[id]; m != nil {
-			m.receipt, m.extended = aws.ToString(r.ReceiptHandle), now
+			m.receipt, m.received, m.extended = aws.ToString(r.ReceiptHandle), now, now // the 12 hours begin anew
 			continue
 		}
 		m := &Message{
@@ -231,18 +234,16 @@ func number(attributes map[string]string, name types.MessageSystemAttributeName)
 	return n
 }
 
+// untried is how many times max_receives a message may come before it is set aside without being tried. Being received says
+// little about a message: agents that were stopped and outputs that were away count as well.
+const untried = 10
+
 // setAside moves a message to quarantine.
-func (q *Queue) setAside(ctx context.Context, to pipeline.Intake, m *Message) {
-	q.mu.Lock()
-	why, _ := q.reasons.get(m.ID)
-	q.mu.Unlock()
-	reason := fmt.Sprintf("received %d times without success, more than max_receives", m.Receives)
-	if why != "" {
-		reason += "; the last time: " + why
-	}
+func (q *Queue) setAside(ctx context.Context, to pipeline.Intake, m *Message, why string) {
+	reason := fmt.Sprintf("received %d times without success, more than max_receives; the last time: %s", m.Receives, why)
 	frame := to.Open(func(r pipeline.Result) {
 		if r.Outcome == pipeline.Retry {
-			m.Again(r.Err)
+			m.giveBack(why, backoff(m.Receives))
 			return
 		}
 		q.log.Error("a message is in quarantine and deleted from the queue", "message", m.ID, "reason", reason)
@@ -306,11 +307,17 @@ func (q *Queue) finishLocked(m *Message) {
 	}
 }
 
-// Again gives the message back: it comes again, later each time, or at once to another agent when this one stops.
+// Again gives the message back: it comes again, later each time, or at once to another agent when this one stops. One that
+// came too often goes to quarantine instead, unless what failed is not the message's fault.
 func (m *Message) Again(err error) {
 	reason := "not delivered"
 	if err != nil {
 		reason = err.Error()
+	}
+	q := m.queue
+	if q.config.MaxReceives > 0 && m.Receives > q.config.MaxReceives && !q.stopping.Load() && !awsconf.Passing(err) {
+		m.setAside(reason)
+		return
 	}
 	m.giveBack(reason, backoff(m.Receives))
 }

@@ -307,7 +307,7 @@ func TestTLS(t *testing.T) {
 			c := config(strings.Replace(s.url(), "nats", test.scheme, 1))
 			c.TLS = test.tls
 			if test.want != "" {
-				c.Timeout = 500 * time.Millisecond
+				c.Timeout = 2 * time.Second
 			}
 			o := open(t, c, pipeline.Env{})
 			if test.want == "" {

@@ -26,7 +26,7 @@ type Config struct {
 	TargetARN   string   `conf:"target_arn" doc:"Instead of a topic: the endpoint of a mobile application." example:"arn:aws:sns:eu-west-1:123456789012:endpoint/GCM/app/0123"`
 	PhoneNumber string   `conf:"phone_number" doc:"Instead of a topic: a telephone number that gets text messages." example:"+4930123456"`
 
-	Subject      conf.Text `conf:"subject" doc:"Subject of e-mails; a template. What is not printable ASCII becomes ?, and it ends after 100 characters." example:"'{actor}: {action} in {account}'"`
+	Subject      conf.Text `conf:"subject" doc:"Subject of e-mails; a template. What is not printable ASCII becomes ?, and it ends after 99 characters." example:"'{actor}: {action} in {account}'"`
 	SubjectJQ    conf.Text `conf:"subject_jq" doc:"The subject as the first result of a jq program; null or empty: none." example:"'\"\\(actor) opened a session\"'"`
 	Message      conf.Text `conf:"message" doc:"Text for people instead of the event; a template." example:"'{actor} did {action} on {target} at {.eventTime}'"`
 	MessageJQ    conf.Text `conf:"message_jq" doc:"The message as the first result of a jq program; what is no string is sent as JSON." example:"'{who: actor, what: .eventName}'"`
@@ -62,9 +62,10 @@ const (
 	maxEntries     = 10
 	defaultMessage = 256 << 10
 	mostMessage    = 1 << 20
-	maxSubject     = 100
+	maxSubject     = 99 // "less than 100 characters"
 	maxGroup       = 128
 	maxSMS         = 1600
+	leastBody      = 64 // what must be left for a message beside its attributes
 )
 
 var (

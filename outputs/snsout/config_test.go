@@ -92,8 +92,8 @@ func TestExplain(t *testing.T) {
 func TestTexts(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain": "plain", "é": "?", "a\nb\tc": "a b c", " \n ": "", "\x1b[0m": "?[0m",
-		strings.Repeat("x", 101): strings.Repeat("x", 97) + "...",
-		strings.Repeat("é", 101): strings.Repeat("?", 97) + "...",
+		strings.Repeat("x", 100): strings.Repeat("x", 96) + "...",
+		strings.Repeat("é", 99):  strings.Repeat("?", 99),
 	} {
 		if got := subjectOf(in); got != want {
 			t.Errorf("subject of %q is %q", in, got)

@@ -584,3 +584,80 @@ func TestCheck(t *testing.T) {
 		t.Errorf("unknown credentials: %v", err)
 	}
 }
+
+// TestUnknownLimit holds that nothing is rejected because a topic's limit can not be asked for just now.
+func TestUnknownLimit(t *testing.T) {
+	b := newBus(t)
+	topic := b.topic("")
+	large := event("large", "1", `{"text":"`+strings.Repeat("x", 300<<10)+`"}`)
+	asked := 0
+	b.proxy.Fail(func(c awstest.Call) awstest.Fault {
+		if c.Operation == "GetTopicAttributes" {
+			asked++
+			return awstest.Fault{Status: 503, Code: "ServiceUnavailable"}
+		}
+		return awstest.Fault{}
+	})
+	for _, policy := range []string{tooLargeReject, tooLargeTrim} {
+		c := to(topic)
+		c.OnTooLarge = policy
+		err := b.output(c, pipeline.Env{}).Write(t.Context(), []pipeline.Event{large, event("small", "1", `{"n":1}`)})
+		partial, _ := errors.AsType[*pipeline.BatchError](err)
+		if partial == nil || len(partial.Failed) != 1 || partial.Failed[0].Index != 0 || pipeline.IsRejected(partial.Failed[0].Err) || !strings.Contains(partial.Failed[0].Err.Error(), "sns:GetTopicAttributes") {
+			t.Errorf("%s: %v", policy, err)
+		}
+	}
+	if asked == 0 {
+		t.Error("the topic was not asked")
+	}
+	// Without permission to ask, the least is what it is.
+	b.proxy.Fail(func(c awstest.Call) awstest.Fault {
+		if c.Operation == "GetTopicAttributes" {
+			return awstest.Fault{Status: 403, Code: "AuthorizationError"}
+		}
+		return awstest.Fault{}
+	})
+	err := b.output(to(topic), pipeline.Env{}).Write(t.Context(), []pipeline.Event{large})
+	if partial, _ := errors.AsType[*pipeline.BatchError](err); partial == nil || !pipeline.IsRejected(partial.Failed[0].Err) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestPartsHaveKeysOfTheirOwn: a consumer that drops repeats by the key must not drop the parts of one event.
+func TestPartsHaveKeysOfTheirOwn(t *testing.T) {
+	b := newBus(t)
+	topic := b.topic("")
+	queue := b.subscribe(topic, raw)
+	facts := pipeline.Facts{ID: "s", Kind: pipeline.KindSessionLog, Session: pipeline.Session{ID: "zoe-0abc"}}
+	line := strings.Repeat("\ufffe", 60<<10) // three bytes each, and six where SNS is to take it
+	session := `{"sessionId":"zoe-0abc","lines":["` + line + `","` + line + `"]}`
+	if rejected := deliver(t, b.output(to(topic), pipeline.Env{}), []pipeline.Event{eventOf(session, facts, "s")}); rejected != nil {
+		t.Fatal(rejected)
+	}
+	keys, text := map[string]bool{}, 0
+	for _, m := range b.drain(queue) {
+		keys[m.Attributes["trailcast_key"]] = true
+		text += strings.Count(m.Body, `\ufffe`)
+		if len(m.Body) > 256<<10 {
+			t.Errorf("a message of %d bytes", len(m.Body))
+		}
+	}
+	if len(keys) < 3 || text != 2*60<<10 {
+		t.Errorf("%v, %d characters", keys, text)
+	}
+}
+
+func TestNoRoomBesideAttributes(t *testing.T) {
+	awstest.Environment(t)
+	c := to(someTopic)
+	c.MaxMessageSize, c.Message = 1024, conf.Text{Value: "{action}"}
+	o, err := New(c, pipeline.Env{Name: "pager"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("a", 1000)
+	err = o.Write(t.Context(), []pipeline.Event{eventOf(`{}`, pipeline.Facts{ID: long, Region: long, Action: long}, long)})
+	if partial, _ := errors.AsType[*pipeline.BatchError](err); partial == nil || !pipeline.IsRejected(partial.Failed[0].Err) || !strings.Contains(err.Error(), "no room") {
+		t.Errorf("%v", err)
+	}
+}

@@ -3,6 +3,8 @@ package snsout
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,11 +38,18 @@ func (o *Output) compose(ctx context.Context, ev *pipeline.Event, index int, top
 		m.group = identifier(string(o.group.Append(nil, ev, appendText)), maxGroup)
 		m.dedupe = o.key(ev, "")
 	}
+	if o.config.PhoneNumber != "" {
+		limit = maxSMS
+	}
 	beside := len(m.subject) + attributesSize(m.attributes)
-	if text, ok := o.text(ctx, ev); ok {
-		if o.config.PhoneNumber != "" {
-			limit = maxSMS
-		}
+	if limit-beside < leastBody {
+		return nil, fmt.Errorf("subject and attributes have %d bytes, which leaves no room for a message in %d: raise max_message_size, or set no_attributes", beside, limit)
+	}
+	text, ok := o.text(ctx, ev)
+	if !ok && o.config.PhoneNumber != "" {
+		text, ok = safeText(string(ev.Raw), true), true // message_jq has failed: better some of the event than nothing
+	}
+	if ok {
 		m.body = cutText(text, limit-beside) // for people: the event itself is elsewhere
 		m.size = beside + len(m.body)
 		return []message{m}, nil
@@ -53,10 +62,14 @@ func (o *Output) compose(ctx context.Context, ev *pipeline.Event, index int, top
 	for i, p := range parts {
 		messages[i] = m
 		messages[i].body = safeJSON(p.Data)
-		messages[i].size = beside + len(messages[i].body)
 		if p.Suffix != "" && m.group != "" {
 			messages[i].dedupe = o.key(ev, p.Suffix)
 		}
+		if p.Suffix != "" && m.attributes != nil {
+			messages[i].attributes = maps.Clone(m.attributes)
+			messages[i].attributes[attributeKey] = stringValue(o.name + ":" + ev.Key() + p.Suffix)
+		}
+		messages[i].size = len(m.subject) + attributesSize(messages[i].attributes) + len(messages[i].body)
 	}
 	return messages, nil
 }
@@ -68,20 +81,30 @@ func (o *Output) fit(ev *pipeline.Event, room int) ([]large.Part, error) {
 		return []large.Part{{Data: ev.Raw}}, nil
 	}
 	tooLarge := fmt.Errorf("the event has %d bytes, SNS takes %d beside the attributes: raise the topic's MaximumMessageSize", size, max(room, 0))
-	room -= size - len(ev.Raw) // what escapes may add
 	if ev.Facts().Kind == pipeline.KindSessionLog {
-		if parts := large.SplitText(ev.Raw, room); parts != nil {
+		if parts := splitText(ev.Raw, room); parts != nil {
 			return parts, nil
 		}
 	}
 	if o.config.OnTooLarge != tooLargeTrim {
 		return nil, fmt.Errorf("%w, or set on_too_large: trim", tooLarge)
 	}
-	trimmed, err := large.Trim(ev.Raw, room)
+	trimmed, err := large.Trim(ev.Raw, room-(size-len(ev.Raw))) // less what escapes may add
 	if err != nil {
 		return nil, fmt.Errorf("%w; %w", tooLarge, err)
 	}
 	return []large.Part{{Data: trimmed}}, nil
+}
+
+// splitText splits session text over parts that have at most room bytes also with what safeJSON adds.
+func splitText(raw []byte, room int) []large.Part {
+	for try := room; try >= room/2; try -= room / 4 { // U+FFFE has 3 bytes, and its escape 6
+		parts := large.SplitText(raw, try)
+		if !slices.ContainsFunc(parts, func(p large.Part) bool { return len(safeJSON(p.Data)) > room }) {
+			return parts
+		}
+	}
+	return nil
 }
 
 // text returns the message for people; ok is false where the event itself is sent.
@@ -121,10 +144,21 @@ func (o *Output) subject(ctx context.Context, ev *pipeline.Event) string {
 func (o *Output) attributes(ev *pipeline.Event) map[string]types.MessageAttributeValue {
 	attributes := make(map[string]types.MessageAttributeValue, 8)
 	for _, a := range o.named(ev) {
-		attributes[a[0]] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(a[1])}
+		attributes[a[0]] = stringValue(a[1])
 	}
 	return attributes
 }
+
+func stringValue(s string) types.MessageAttributeValue {
+	return types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(attributeText(s))}
+}
+
+// attributeText returns what SNS takes as an attribute's value.
+func attributeText(s string) string {
+	return safeText(strings.TrimSpace(string(template.AppendHeader(nil, s))), false)
+}
+
+const attributeKey = "trailcast_key"
 
 // named returns the attributes in the order of the documentation.
 func (o *Output) named(ev *pipeline.Event) [][2]string {
@@ -137,11 +171,11 @@ func (o *Output) named(ev *pipeline.Event) [][2]string {
 		{"trailcast_action", f.Action},
 		{"trailcast_outcome", f.Outcome},
 		{"trailcast_id", f.ID},
-		{"trailcast_key", o.name + ":" + ev.Key()},
+		{attributeKey, o.name + ":" + ev.Key()},
 	}
 	present := all[:0]
 	for _, a := range all {
-		a[1] = safeText(strings.TrimSpace(string(template.AppendHeader(nil, a[1]))), false)
+		a[1] = attributeText(a[1])
 		if a[1] != "" {
 			present = append(present, a)
 		}

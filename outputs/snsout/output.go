@@ -42,6 +42,7 @@ type Output struct {
 // limit is how large the messages of a topic may be.
 type limit struct {
 	bytes int
+	err   error     // why the topic has not told; bytes are the least that SNS takes
 	until time.Time // when it is asked for again
 }
 
@@ -137,7 +138,7 @@ func (o *Output) Write(ctx context.Context, events []pipeline.Event) error {
 	if o.closed.Load() {
 		return errClosed
 	}
-	w := &write{output: o, ctx: ctx, errs: make([]error, len(events))}
+	w := &write{output: o, ctx: ctx, limits: map[string]int{}, errs: make([]error, len(events))}
 	queue := w.compose(events)
 	switch {
 	case o.topics == nil:
@@ -159,37 +160,45 @@ func (o *Output) Write(ctx context.Context, events []pipeline.Event) error {
 	return &pipeline.BatchError{Failed: failed}
 }
 
-// limitOf returns how large the messages of a topic may be.
-func (o *Output) limitOf(ctx context.Context, topic string) int {
+// limitOf returns how large the messages of a topic may be. The error, which is worth another try, says that this is not
+// known now: what is larger than the limit returned may fit all the same.
+func (o *Output) limitOf(ctx context.Context, topic string) (int, error) {
 	if o.config.MaxMessageSize > 0 {
-		return int(o.config.MaxMessageSize)
+		return int(o.config.MaxMessageSize), nil
 	}
 	if topic == "" {
-		return defaultMessage
+		return defaultMessage, nil
 	}
 	o.mu.Lock()
-	l, ok := o.limits[topic]
+	known, ok := o.limits[topic]
 	o.mu.Unlock()
-	if ok && time.Now().Before(l.until) {
-		return l.bytes
+	if ok && time.Now().Before(known.until) {
+		return known.bytes, known.err
 	}
 	const again = 10 * time.Minute
-	l = limit{defaultMessage, time.Now().Add(again)}
-	if attributes, err := o.attributesOf(ctx, topic); err == nil {
+	fresh := limit{bytes: defaultMessage, until: time.Now().Add(again)}
+	attributes, err := o.attributesOf(ctx, topic)
+	switch {
+	case ctx.Err() != nil:
+		return max(known.bytes, defaultMessage), ctx.Err()
+	case err == nil:
 		var n int
 		if _, err := fmt.Sscan(attributes["MaximumMessageSize"], &n); err == nil && n >= 1024 && n <= mostMessage {
-			l.bytes = n
+			fresh.bytes = n
 		}
-	} else if awsconf.Classify(err) != awsconf.Denied {
-		l.until = time.Now().Add(again / 20)
+	case awsconf.Classify(err) == awsconf.Denied: // that is how it is
+	case known.bytes > 0 && known.err == nil:
+		fresh = limit{bytes: known.bytes, until: time.Now().Add(again / 20)}
+	default:
+		fresh.err, fresh.until = err, time.Now().Add(again/20)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.limits) > 10_000 {
 		clear(o.limits)
 	}
-	o.limits[topic] = l
-	return l.bytes
+	o.limits[topic] = fresh
+	return fresh.bytes, fresh.err
 }
 
 func (o *Output) attributesOf(ctx context.Context, topic string) (map[string]string, error) {

@@ -22,7 +22,8 @@ import (
 type write struct {
 	output *Output
 	ctx    context.Context
-	errs   []error // of the events
+	limits map[string]int // of the topics
+	errs   []error        // of the events
 }
 
 // rounds is how often messages that failed alone are sent within one Write; then the engine waits for longer.
@@ -47,7 +48,13 @@ func (w *write) compose(events []pipeline.Event) []*message {
 		}
 		var messages []message
 		if err == nil {
-			messages, err = o.compose(w.ctx, &events[i], i, topic, o.limitOf(w.ctx, topic))
+			limit, unknown := o.limitOf(w.ctx, topic)
+			w.limits[topic] = limit
+			messages, err = o.compose(w.ctx, &events[i], i, topic, limit)
+			if unknown != nil && (err != nil || len(messages) > 1 || o.config.OnTooLarge == tooLargeTrim && len(events[i].Raw) > limit) {
+				w.errs[i] = fmt.Errorf("the event is larger than SNS takes in any case, and the topic does not tell what it takes: %w", unknown)
+				continue
+			}
 		}
 		if err != nil {
 			w.errs[i] = pipeline.Reject(err)
@@ -140,7 +147,7 @@ func (w *write) batches(queue []*message) [][]*message {
 	sizes := map[string]int{}
 	for _, m := range queue {
 		i, ok := open[m.topic]
-		if !ok || len(batches[i]) == maxEntries || sizes[m.topic]+m.size > w.output.limitOf(w.ctx, m.topic) {
+		if !ok || len(batches[i]) == maxEntries || sizes[m.topic]+m.size > w.limits[m.topic] {
 			i = len(batches)
 			batches = append(batches, nil)
 			open[m.topic], sizes[m.topic] = i, 0
