@@ -3,7 +3,6 @@ package s3in
 
 import (
 	"errors"
-	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -147,25 +146,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// parseTime reads a day, a time, or a duration before now. The end of a day is that of the next one's beginning.
-func parseTime(text string, end bool, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if day, err := time.Parse(time.DateOnly, text); err == nil {
-		if end {
-			day = day.AddDate(0, 0, 1)
-		}
-		return day, nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t.UTC(), nil
-	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return now.UTC().Add(-d), nil
-	}
-	return time.Time{}, fmt.Errorf("%q is no day (2026-01-31), no time (2026-01-31T12:00:00Z) and no duration (72h)", text)
-}
+// parseTime reads what start and end say.
+func parseTime(text string, end bool, now time.Time) (time.Time, error) { return conf.Time(text, end, now) }
 
 // chooser decides by their keys which objects are read.
 type chooser struct {

@@ -318,10 +318,12 @@ func (l *listing) undated(ctx context.Context, to pipeline.Intake, b branch) err
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	l.retries.Wait()
+	if !l.config.Follow {
+		t.open.Wait()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiting) > 0 { // a stop
+	if len(t.waiting) > 0 { // a stop; or one that takes long, which must not hold up the others: the next listing goes on here
 		return ctx.Err()
 	}
 	t.at.Since = t.at.Pass.Add(-l.config.LookBack)
@@ -373,8 +375,7 @@ func (l *listing) read(ctx context.Context, to pipeline.Intake, t *track, o *obj
 	finished := func() {
 		t.settled(o)
 		l.done.Add(o.size)
-		l.window.Release(1)
-		l.retries.Done()
+		l.leave(t)
 	}
 	l.objects.submit(ctx, job{
 		object: notice.Object{Bucket: l.config.Bucket, Key: o.key, ETag: o.etag, Size: o.size},
@@ -383,13 +384,19 @@ func (l *listing) read(ctx context.Context, to pipeline.Intake, t *track, o *obj
 			case r.Outcome != pipeline.Retry:
 				finished()
 			case ctx.Err() != nil:
-				l.window.Release(1)
-				l.retries.Done()
+				l.leave(t)
 			default:
 				go l.again(ctx, to, t, o, try, r.Err, finished)
 			}
 		},
 	})
+}
+
+// leave gives back what an object that was offered has held.
+func (l *listing) leave(t *track) {
+	l.window.Release(1)
+	l.retries.Done()
+	t.open.Done()
 }
 
 // again waits and tries once more. When the object is gone, or fails too many times for reasons of its own, that goes to
@@ -398,8 +405,7 @@ func (l *listing) again(ctx context.Context, to pipeline.Intake, t *track, o *ob
 	gone := awsconf.Classify(why) == awsconf.NotFound
 	if !gone && (l.config.MaxReceives < 0 || try < l.config.MaxReceives || awsconf.Passing(why)) {
 		if !sleep(ctx, backoff(try)) {
-			l.window.Release(1)
-			l.retries.Done()
+			l.leave(t)
 			return
 		}
 		l.read(ctx, to, t, o, try+1)
@@ -412,8 +418,7 @@ func (l *listing) again(ctx context.Context, to pipeline.Intake, t *track, o *ob
 	l.log.Error("an object is not read; this is noted in quarantine", "object", "s3://"+l.config.Bucket+"/"+o.key, "reason", reason)
 	frame := to.Open(func(r pipeline.Result) {
 		if r.Outcome == pipeline.Retry {
-			l.window.Release(1)
-			l.retries.Done()
+			l.leave(t)
 			return
 		}
 		finished()

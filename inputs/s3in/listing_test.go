@@ -351,3 +351,24 @@ func TestDeniedForAWhile(t *testing.T) {
 		t.Errorf("%+v", b.Aside())
 	}
 }
+
+// TestOneIsDenied holds that an object which can not be read holds up neither other objects nor other folders.
+func TestOneIsDenied(t *testing.T) {
+	b := newBench(t).byListing()
+	b.config.Follow, b.config.Start, b.config.PollInterval, b.config.Include = true, "2026-01-01", 20*time.Millisecond, []string{"^exports/"}
+	b.put("exports/denied.json", file("denied"))
+	b.put(key("111111111111", "CloudTrail", "eu-west-1", "20260101T0005Z", "AAAA"), file("a"))
+	b.proxy.Fail(func(c awstest.Call) awstest.Fault {
+		if strings.HasSuffix(c.Path, "denied.json") {
+			return awstest.Fault{Status: 403, Code: "AccessDenied"}
+		}
+		return awstest.Fault{}
+	})
+	b.start()
+	b.Wait("what may be read", func() bool { return len(b.Events()) == 1 })
+	b.put("exports/later.json", file("later"))
+	b.put(key("111111111111", "CloudTrail", "eu-west-1", "20260101T0010Z", "AAAA"), file("b"))
+	b.Wait("what comes later", func() bool { return len(b.Events()) == 3 })
+	b.proxy.Fail(nil)
+	b.Wait("what was denied", func() bool { return len(b.Events()) == 4 })
+}

@@ -35,6 +35,7 @@ type track struct {
 	at      position
 	waiting []*object         // listed and not done, or done behind one that is not; in the order of listing
 	reading map[string]string // ETags of those that are being read, by key
+	open    sync.WaitGroup    // objects that were begun and are neither settled nor given up; only the lister of the branch adds
 	changed bool
 
 	forget  func(at *position, key string, d done) bool // whether an object can not be listed again
@@ -90,6 +91,7 @@ func (t *track) begin(o *object) {
 		t.reading = map[string]string{}
 	}
 	t.reading[o.key] = o.etag
+	t.open.Add(1)
 }
 
 // settled notes that an object is done.

@@ -179,7 +179,7 @@ func TestStopGivesBack(t *testing.T) {
 	defer release()
 	q.send(record("a"), record("b"))
 	a := q.start()
-	q.Wait("both in hand", func() bool { return q.left() == "0+2" })
+	q.Wait("both in hand", func() bool { return a.Stats().In == 2 })
 	_ = a.Stop()
 	q.Wait("both visible again", func() bool { return q.left() == "2+0" })
 	release()
