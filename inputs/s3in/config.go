@@ -147,7 +147,9 @@ func (c Config) withDefaults() Config {
 }
 
 // parseTime reads what start and end say.
-func parseTime(text string, end bool, now time.Time) (time.Time, error) { return conf.Time(text, end, now) }
+func parseTime(text string, end bool, now time.Time) (time.Time, error) {
+	return conf.Time(text, end, now)
+}
 
 // chooser decides by their keys which objects are read.
 type chooser struct {
