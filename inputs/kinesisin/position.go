@@ -133,15 +133,15 @@ func (p *positions) settled(id string, b *batch) {
 	p.waiting[id] = left
 }
 
-// current notes that there is nothing in a shard now that is not read.
-func (p *positions) current(id string, now time.Time) {
+// current notes that all that arrived in a shard before a time is read.
+func (p *positions) current(id string, upTo time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := p.saved.Shards[id]
-	if len(p.waiting[id]) > 0 || now.Sub(at.Time) < currentEvery {
+	if len(p.waiting[id]) > 0 || upTo.Sub(at.Time) < currentEvery {
 		return
 	}
-	at.Time = now
+	at.Time = upTo
 	p.saved.Shards[id], p.changed = at, true
 }
 

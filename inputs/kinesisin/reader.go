@@ -25,7 +25,7 @@ type reader struct {
 	begin from      // where to read while last is not known
 	last  string    // sequence number of the last record that was read
 	upTo  time.Time // what arrived before is read; zero: not known
-	told  time.Time // the upTo from which on records are said to be lost
+	told  bool      // that records may be lost
 }
 
 // batch is the records of one answer. They make one frame.
@@ -69,16 +69,10 @@ func (r *reader) run(ctx, polling context.Context) {
 	whole := r.read(ctx, polling)
 	r.frames.Wait()
 	r.troubles.over(r.id)
-	if ctx.Err() != nil {
-		return
+	if whole && ctx.Err() == nil {
+		r.positions.end(r.id)
 	}
-	if !whole {
-		r.log.Warn(shardGone, "shard", r.id)
-	}
-	r.positions.end(r.id)
 }
-
-const shardGone = "a shard is gone before it was read to its end: what was left in it is lost"
 
 // read reads the shard until its end; false when polling ends before.
 func (r *reader) read(ctx, polling context.Context) (whole bool) {
@@ -117,6 +111,8 @@ func (r *reader) poll(ctx, polling context.Context, iterator string) (next strin
 	if err := r.room.Acquire(polling, r.reserve); err != nil {
 		return "", 0, err
 	}
+	asked := time.Now().UTC().Round(0) // by the clock on the wall: the monotonic one stands still while a machine sleeps
+	r.missed(asked)
 	out, err := r.api.records(polling, iterator, r.config.MaxRecords)
 	if err != nil {
 		r.room.Release(r.reserve)
@@ -128,8 +124,8 @@ func (r *reader) poll(ctx, polling context.Context, iterator string) (next strin
 	size := r.take(ctx, out)
 	behind := time.Duration(aws.ToInt64(out.MillisBehindLatest)) * time.Millisecond
 	if out.MillisBehindLatest != nil && behind == 0 {
-		r.upTo = time.Now().UTC()
-		r.positions.current(r.id, r.upTo)
+		r.upTo = asked // not now: take waits for as long as the outputs do
+		r.positions.current(r.id, asked)
 	}
 	if len(out.Records) > 0 {
 		r.log.Debug("read", "shard", r.id, "records", len(out.Records), "bytes", size, "behind", behind)
@@ -158,18 +154,28 @@ func (r *reader) iterator(polling context.Context) (string, error) {
 	if at.after != "" && is[*types.InvalidArgumentException](err) {
 		r.log.Warn("the stream does not know the position in a shard: the shard is read from its oldest record", "shard", r.id, "position", at.after, "err", err)
 		r.positions.restart(r.id)
-		r.last, r.begin, r.upTo = "", from{}, time.Time{}
+		r.last, r.begin, r.upTo, r.told = "", from{}, time.Time{}, false
 		iterator, err = r.api.iterator(polling, r.id, r.begin)
 	}
-	if err != nil {
-		return "", err
-	}
+	return iterator, err
+}
+
+const apart = time.Hour // of at least 24 that a stream keeps
+
+// missed tells that records may have gone before they were read: once, until the reader is clear of the oldest record
+// again, since one that stays close to it would tell with every other read.
+func (r *reader) missed(now time.Time) {
 	kept := time.Duration(r.retention.Load())
-	if gap := time.Since(r.upTo); kept > 0 && !r.upTo.IsZero() && gap > kept && r.told != r.upTo {
-		r.told = r.upTo
-		r.log.Warn("the position in a shard is older than what the stream keeps: records may be lost", "shard", r.id, "from", r.upTo, "to", time.Now().UTC().Add(-kept), "retention", kept)
+	if kept <= 0 || r.upTo.IsZero() {
+		return
 	}
-	return iterator, nil
+	switch gap := now.Sub(r.upTo); {
+	case gap <= kept-apart:
+		r.told = false
+	case gap > kept && !r.told:
+		r.told = true
+		r.log.Warn("the position in a shard is older than what the stream keeps: records may be lost", "shard", r.id, "from", r.upTo, "to", now.Add(-kept), "retention", kept)
+	}
 }
 
 // take feeds the records of an answer, and gives back the room that they do not need. It returns the size of their data.

@@ -122,7 +122,7 @@ func (r *reading) attend(ctx context.Context, shards []shard) {
 		}
 	}
 	for _, id := range r.positions.meet(shards, r.mine, func(id string) bool { return r.readers[id] != nil }) {
-		r.log.Warn(shardGone, "shard", id)
+		r.log.Warn("a shard is gone before it was read to its end: what was left in it is lost", "shard", id)
 	}
 	r.positions.save() // which shards were there at the first start
 	for _, s := range shards {

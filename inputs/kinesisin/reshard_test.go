@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,25 +50,27 @@ func newShardServer(t *testing.T, shards int) *shardServer {
 	for range shards {
 		s.shards = append(s.shards, &fakeShard{id: fmt.Sprintf("shardId-%012d", len(s.shards))})
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		var in map[string]any
-		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-			panic(http.ErrAbortHandler) // the client is gone
-		}
-		_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-		out, refused := s.answer(call, in)
-		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		if refused != "" {
-			w.WriteHeader(http.StatusBadRequest)
-			out = map[string]any{"__type": refused, "message": "no"}
-		}
-		_ = json.NewEncoder(w).Encode(out) // the client may be gone
-	}))
+	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s
+}
+
+func (s *shardServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var in map[string]any
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		panic(http.ErrAbortHandler) // the client is gone
+	}
+	_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	out, refused := s.answer(call, in)
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	if refused != "" {
+		w.WriteHeader(http.StatusBadRequest)
+		out = map[string]any{"__type": refused, "message": "no"}
+	}
+	_ = json.NewEncoder(w).Encode(out) // the client may be gone
 }
 
 func (s *shardServer) answer(call string, in map[string]any) (out any, refused string) {
@@ -98,7 +101,9 @@ func (s *shardServer) list(token, stream string) (any, string) {
 		if stream != "" {
 			return nil, "InvalidArgumentException"
 		}
-		begin, _ = strconv.Atoi(token)
+		for begin < len(s.shards) && s.shards[begin].id <= token {
+			begin++
+		}
 	}
 	var shards []any
 	end := min(begin+s.page, len(s.shards))
@@ -111,7 +116,7 @@ func (s *shardServer) list(token, stream string) (any, string) {
 	}
 	out := map[string]any{"Shards": shards}
 	if end < len(s.shards) {
-		out["NextToken"] = strconv.Itoa(end)
+		out["NextToken"] = s.shards[end-1].id
 	}
 	return out, ""
 }
@@ -364,8 +369,12 @@ func TestExpired(t *testing.T) {
 	b.each(append(records("a", 9), records("b", 9)...)...)
 	b.stop(a)
 	b.once()
-	if !s.asked("AFTER_SEQUENCE_NUMBER 1002") {
-		t.Error(s.iterators)
+	var asked string
+	s.do(func() { asked = strings.Join(s.iterators, ",") })
+	for _, shard := range []string{"0 AFTER_SEQUENCE_NUMBER", "1 AFTER_SEQUENCE_NUMBER"} {
+		if !strings.Contains(asked, shard) {
+			t.Errorf("no iterator of shard %s", shard)
+		}
 	}
 }
 
@@ -433,13 +442,13 @@ func TestTrimmed(t *testing.T) {
 	if b.log.count("is gone") > 0 {
 		t.Error("a shard that was read is reported as lost")
 	}
-	s.reshard(1, 0)
 	b.proxy.Fail(func(c awstest.Call) awstest.Fault { // shard 3 can not be read in time
 		if strings.Contains(string(c.Body), "/shardId-000000000003/") {
 			return awstest.Fault{Status: 500, Code: "InternalFailure"}
 		}
 		return awstest.Fault{}
 	})
+	s.reshard(1, 0)
 	s.put(3, record("never read"))
 	b.Wait("its reader", func() bool { return s.asked("3 TRIM_HORIZON") })
 	s.reshard(1, 3)
@@ -458,6 +467,29 @@ func TestTrimmed(t *testing.T) {
 	if n := b.log.count("is gone before it was read to its end"); n != 3 { // 2 and 4
 		t.Errorf("told %d times", n)
 	}
+}
+
+// TestLeftOut has a shard that is being read missing in one list, and read on from where it was.
+func TestLeftOut(t *testing.T) {
+	s := newShardServer(t, 2)
+	b := newBenchAt(t, s.url, "s")
+	b.config.MaxRecords = 1
+	s.put(0, records("a", 3)...)
+	s.put(1, records("b", 3)...)
+	var out atomic.Bool
+	b.proxy.Fail(func(c awstest.Call) awstest.Fault {
+		if c.Operation != "ListShards" || !out.CompareAndSwap(true, false) {
+			return awstest.Fault{}
+		}
+		return awstest.Fault{Rewrite: func(int, []byte) []byte { return []byte(`{"Shards":[{"ShardId":"shardId-000000000000"}]}`) }}
+	})
+	b.start()
+	b.each(append(records("a", 3), records("b", 3)...)...)
+	out.Store(true)
+	b.Wait("the list", func() bool { return !out.Load() })
+	s.put(1, record("more"))
+	b.each(append(append(records("a", 3), records("b", 3)...), record("more"))...)
+	b.once()
 }
 
 // TestQuiet holds that a shard without records is known to be read up to now.
