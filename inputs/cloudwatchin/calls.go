@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/smithy-go"
@@ -92,6 +96,34 @@ func (in *Input) describe(ctx context.Context, prefix, account, what string, eac
 		}
 		ask.NextToken = out.NextToken
 	}
+}
+
+// meet finds out, where that matters, the service's time, and the own account: a log group of it can be named by its ARN and
+// be selected by its name.
+func (in *Input) meet(ctx context.Context) error {
+	mixed := slices.ContainsFunc(in.selectors, func(s selector) bool { return (s.arn == "") != (in.selectors[0].arn == "") })
+	if !in.unchecked && !mixed {
+		return nil
+	}
+	var clock time.Time
+	out, err := in.callDescribe(ctx, &cloudwatchlogs.DescribeLogGroupsInput{Limit: aws.Int32(1)})
+	switch {
+	case err == nil:
+		clock, _ = awsmiddleware.GetServerTime(out.ResultMetadata)
+		if len(out.LogGroups) > 0 {
+			in.own = accountOfARN(groupARNOf(out.LogGroups[0]))
+		}
+	case awsconf.Classify(err) == awsconf.Denied: // which tells the time all the same
+		if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok && answer.HTTPResponse() != nil {
+			clock, _ = http.ParseTime(answer.HTTPResponse().Header.Get("Date"))
+		}
+	default:
+		return awsconf.Failed(err, describeCall, "log groups")
+	}
+	if !in.unchecked {
+		return nil
+	}
+	return in.adjust(clock)
 }
 
 var errSameToken = errors.New("the service answers with the token that it was asked with")

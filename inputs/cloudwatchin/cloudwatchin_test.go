@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -504,6 +505,37 @@ func TestLinked(t *testing.T) {
 	}
 }
 
+// TestNamedTwice has log groups by their names and by their ARNs: those of the own account are read once, by the name; those
+// of another account are others.
+func TestNamedTwice(t *testing.T) {
+	awstest.NoLeaks(t)
+	l := newLogs(t)
+	const linked = "arn:aws:logs:eu-west-1:222222222222:log-group:"
+	own := strings.Replace(linked, "222222222222", awstest.Account, 1)
+	l.config.LogGroups = []string{own + l.root + "/a", own + l.root + "/*", linked + l.root + "/a", l.root + "/a", l.root + "/p*"}
+	var byARN []string
+	l.proxy.Fail(func(c awstest.Call) awstest.Fault {
+		if arn, _ := asked(c)["logGroupIdentifier"].(string); arn != "" {
+			byARN = append(byARN, arn)
+			return awstest.Fault{Rewrite: func(int, []byte) []byte { return []byte(`{"events":[]}`) }, Body: edit(c.Body, func(m map[string]any) {
+				delete(m, "logGroupIdentifier")
+				m["logGroupName"] = l.root + "/a"
+			})}
+		}
+		return awstest.Fault{}
+	})
+	l.trail(l.root+"/a", time.Minute, 1, 2)
+	l.trail(l.root+"/p1", time.Minute, 3, 4)
+	l.create(l.root + "/other")
+	l.once()
+	l.wantOnce(1, 4)
+	l.proxy.Fail(nil) // and no call is under way
+	slices.Sort(byARN)
+	if got, want := slices.Compact(byARN), []string{own + l.root + "/other", linked + l.root + "/a"}; !slices.Equal(got, want) {
+		t.Errorf("by their ARNs were read %s, want %s", got, want)
+	}
+}
+
 // TestEnd has a back-fill: from start on, before end.
 func TestEnd(t *testing.T) {
 	for _, follow := range []bool{false, true} {
@@ -523,18 +555,40 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// TestEndToCome follows up to an end.
+// TestEndToCome follows up to an end, and waits for what comes late before it.
 func TestEndToCome(t *testing.T) {
+	awstest.NoLeaks(t)
 	l := newLogs(t)
-	l.config.End = time.Now().Add(2 * time.Second).UTC().Format(time.RFC3339Nano)
+	end := time.Now().Add(time.Second)
+	l.config.End = end.UTC().Format(time.RFC3339Nano)
+	l.config.LookBack = 3 * time.Second
 	l.trail(l.root, time.Minute, 1, 1)
 	a := l.start()
 	l.Wait("the first event", func() bool { return len(l.Events()) == 1 })
 	l.trail(l.root, 0, 2, 2)
+	l.Wait("the end", func() bool { return time.Now().After(end.Add(time.Second)) })
+	l.putAt(l.root, trailStream, end.Add(-time.Millisecond), record("3")) // late
+	l.putAt(l.root, trailStream, end.Add(time.Millisecond), record("too late"))
 	if err := a.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	l.wantOnce(1, 2)
+	if time.Now().Before(end.Add(l.config.LookBack)) {
+		t.Error("it did not wait for look_back")
+	}
+	l.wantOnce(1, 3)
+}
+
+// TestEndSweeps holds that the last look at a log group goes as far back as events may come late.
+func TestEndSweeps(t *testing.T) {
+	now := time.Now()
+	in := &Input{config: Config{Follow: true}.withDefaults(), end: now.Add(-15 * time.Minute), now: func() time.Time { return now }}
+	g := newGroup(in, target{})
+	g.at, g.swept = in.end.UnixMilli(), now.Add(-time.Minute)
+	for _, last := range []bool{false, true} {
+		if w := g.next(last); w.sweep != last || (w.from < in.end.Add(-in.config.LookBack).UnixMilli()) != last {
+			t.Errorf("last %v: %+v", last, w)
+		}
+	}
 }
 
 // TestBackPressure holds that no more is read than max_in_flight while nothing is delivered.
@@ -589,6 +643,25 @@ func TestBound(t *testing.T) {
 	}
 }
 
+// TestCrowdedMoment has more events in one moment, which is now, than are remembered.
+func TestCrowdedMoment(t *testing.T) {
+	l := newLogs(t)
+	l.config.MaxSeen = 10
+	l.create(l.root)
+	l.start()
+	l.Wait("a poll", func() bool { return l.proxy.Calls("FilterLogEvents") > 0 })
+	for i := range 3 {
+		l.trail(l.root, 0, 30*i+1, 30*i+30)
+		l.Wait("its events", func() bool { return len(l.Events()) == 30*i+30 })
+		n := l.proxy.Calls("FilterLogEvents")
+		l.Wait("more polls", func() bool { return l.proxy.Calls("FilterLogEvents") > n+20 })
+	}
+	l.wantOnce(1, 90)
+	if l.told.count("more events within look_back than max_seen") != 1 {
+		t.Error("it is not told")
+	}
+}
+
 // TestFastClock holds that the position does not run ahead of the service's clock.
 func TestFastClock(t *testing.T) {
 	l := newLogs(t)
@@ -609,6 +682,61 @@ func TestFastClock(t *testing.T) {
 	if g.at > time.Now().UnixMilli() {
 		t.Error("the position is in the future")
 	}
+}
+
+// TestFastClockAtFirst holds that "now" and "1h" are those of the service, where our clock is ahead at the first start.
+func TestFastClockAtFirst(t *testing.T) {
+	for _, start := range []string{"", "1h"} {
+		l := newLogs(t)
+		fast := 20 * time.Second
+		l.set = func(in *Input) { in.now = func() time.Time { return time.Now().Add(fast) } }
+		l.config.Start = start
+		l.trail(l.root, time.Hour+30*time.Second, -1, -1) // before each start
+		if start != "" {
+			fast = 2 * time.Hour
+			l.trail(l.root, 59*time.Minute, 1, 1)
+		}
+		in := l.new()
+		a := l.Start(in, time.Second)
+		l.Wait("a log group", func() bool { return len(in.groups()) == 1 })
+		if start == "" {
+			l.trail(l.root, -time.Second/2, 1, 1)
+		}
+		l.Wait("the first event", func() bool { return len(l.Events()) == 1 })
+		_ = a.Stop()
+		l.trail(l.root, 0, 2, 2)
+		fast = 0
+		l.start()
+		l.Wait("the second event", func() bool { return len(l.Events()) == 2 })
+		l.wantOnce(1, 2)
+		var s inputState
+		if ok, err := in.store.Load(in.stateName(""), &s); !ok || err != nil || s.Unchecked || s.Began.After(time.Now()) {
+			t.Errorf("%v %v %+v", ok, err, s)
+		}
+	}
+}
+
+// TestFirstStartUnanswered holds that a first start counts that came to nothing, and that a right to describe log groups is
+// not needed to learn the service's time.
+func TestFirstStartUnanswered(t *testing.T) {
+	l := newLogs(t)
+	fast := time.Hour
+	l.set = func(in *Input) { in.now = func() time.Time { return time.Now().Add(fast) } }
+	l.config.Start = ""
+	l.proxy.Fail(func(awstest.Call) awstest.Fault { return awstest.Fault{Drop: true} })
+	a := l.start()
+	l.Wait("some calls", func() bool { return l.proxy.Calls("DescribeLogGroups") > 2 })
+	_ = a.Stop()
+	l.trail(l.root, 0, 1, 2)
+	l.proxy.Fail(func(c awstest.Call) awstest.Fault {
+		if c.Operation == "DescribeLogGroups" {
+			return awstest.Fault{Status: 400, Code: "AccessDeniedException"}
+		}
+		return awstest.Fault{}
+	})
+	l.start()
+	l.Wait("what came since", func() bool { return len(l.Events()) == 2 })
+	l.wantOnce(1, 2)
 }
 
 func TestDamagedState(t *testing.T) {

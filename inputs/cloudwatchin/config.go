@@ -7,7 +7,6 @@ package cloudwatchin
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,7 +27,7 @@ type Config struct {
 	FilterPattern string        `conf:"filter_pattern" doc:"Only events that match this filter pattern, which is CloudWatch's own language; CloudWatch Logs itself leaves the others out." example:"'{ $.eventSource = \"ssm.amazonaws.com\" }'"`
 
 	Start    string        `conf:"start" doc:"First day or time to read, or how far back from the first start. It counts for log groups that have no position yet. Default: from the first start on." example:"24h"`
-	End      string        `conf:"end" doc:"Day or time at which to end; a day is included." example:"2026-01-31"`
+	End      string        `conf:"end" doc:"Day or time at which to end; a day is included. With follow the input ends look_back after it." example:"2026-01-31"`
 	Follow   bool          `conf:"follow" default:"true" doc:"Go on with what is yet to come, up to end where that is given. Otherwise the input ends when everything up to now is read."`
 	Interval time.Duration `conf:"interval" default:"10s" doc:"How often to ask for new events."`
 	LookBack time.Duration `conf:"look_back" default:"15m" doc:"How late an event may come: so far back of what is done, events are looked for that were not there before. The last minute is looked at each time, all of it every tenth of this."`
@@ -56,11 +55,11 @@ const (
 func (c *Config) Validate() error {
 	errs := slices.Concat(c.AWS.Mistakes(), c.Split.Mistakes(), c.groupMistakes())
 	wrong := func(field, format string, args ...any) { errs = append(errs, conf.FieldErrorf(field, format, args...)) }
-	start, err := parseTime(c.Start, false, time.Now())
+	start, err := conf.Time(c.Start, false, time.Now())
 	if err != nil {
 		wrong("start", "%v", err)
 	}
-	end, err := parseTime(c.End, true, time.Now())
+	end, err := conf.Time(c.End, true, time.Now())
 	if err != nil {
 		wrong("end", "%v", err)
 	}
@@ -143,26 +142,6 @@ func (c Config) withDefaults() Config {
 	c.MaxSeen = cmp.Or(c.MaxSeen, 250_000)
 	c.Region = c.region()
 	return c
-}
-
-// parseTime reads a day, a time, or a duration before now. The end of a day is that of the next one's beginning.
-func parseTime(text string, end bool, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if day, err := time.Parse(time.DateOnly, text); err == nil {
-		if end {
-			day = day.AddDate(0, 0, 1)
-		}
-		return day, nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t.UTC(), nil
-	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return now.UTC().Add(-d), nil
-	}
-	return time.Time{}, fmt.Errorf("%q is no day (2026-01-31), no time (2026-01-31T12:00:00Z) and no duration (72h)", text)
 }
 
 // pattern returns the expression of a pattern in which * stands for anything.

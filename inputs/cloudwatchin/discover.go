@@ -41,12 +41,12 @@ func (in *Input) watch(ctx context.Context, s selector, start func(target)) erro
 	}
 }
 
-// untilNext returns a wait that does not go beyond the end.
+// untilNext returns a wait that does not go beyond the input's end.
 func (in *Input) untilNext(wait time.Duration) time.Duration {
 	if in.end.IsZero() {
 		return wait
 	}
-	return max(min(wait, in.end.Sub(in.now())), 0)
+	return max(min(wait, in.last.Sub(in.now())), 0)
 }
 
 // look finds the log groups that a pattern matches.

@@ -44,6 +44,7 @@ type window struct {
 	limit    int64 // up to where there is something to read now
 	full     bool  // it has the whole span
 	sweep    bool  // it begins as far back as events may come late
+	last     bool  // the input ends: no later window begins where this one ends
 }
 
 const (
@@ -75,7 +76,7 @@ func (g *group) run(ctx context.Context, to pipeline.Intake) error {
 	defer g.save(true)
 	for tries := 0; ; {
 		last := g.in.over()
-		more, err := g.pass(ctx, to, g.next())
+		more, err := g.pass(ctx, to, g.next(last))
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -116,8 +117,8 @@ func (g *group) begin(ctx context.Context) error {
 	return g.load()
 }
 
-// next returns the window to read.
-func (g *group) next() window {
+// next returns the window to read; last: the input ends when all is read. Then what came since the last sweep is read too.
+func (g *group) next(last bool) window {
 	now := g.in.now()
 	limit := now.UnixMilli()
 	if !g.in.end.IsZero() {
@@ -125,10 +126,10 @@ func (g *group) next() window {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	w := window{to: min(g.at+g.span, limit), limit: limit}
+	w := window{to: min(g.at+g.span, limit), limit: limit, last: last}
 	w.full = w.to-g.at == g.span
 	back := min(recent, g.in.config.LookBack)
-	if now.Sub(g.swept) >= g.in.config.LookBack/sweepParts {
+	if now.Sub(g.swept) >= g.in.config.LookBack/sweepParts || last && w.to == limit {
 		back, w.sweep = g.in.reach(), true
 	}
 	w.from = max(min(g.at, max(g.at-back.Milliseconds(), g.floor)), 0)
@@ -164,9 +165,12 @@ func (g *group) pass(ctx context.Context, to pipeline.Intake, w window) (more bo
 	return g.advance(w.to, clock) && w.to < w.limit, nil
 }
 
-// read feeds the pages of a window. clock is the service's time when it was asked first, zero where it did not tell.
+// read feeds the pages of a window. clock is the service's time when it was asked first, zero where it did not tell. The
+// position will not go beyond that: what is younger is left to the next window where there is one, and so need not be
+// remembered.
 func (g *group) read(ctx context.Context, to pipeline.Intake, w window) (pages int, clock time.Time, err error) {
 	var token *string
+	before := w.to
 	for {
 		out, err := g.page(ctx, w, token)
 		if err != nil {
@@ -174,9 +178,12 @@ func (g *group) read(ctx context.Context, to pipeline.Intake, w window) (pages i
 		}
 		if pages == 0 {
 			clock, _ = awsmiddleware.GetServerTime(out.ResultMetadata)
+			if !w.last && !clock.IsZero() {
+				before = min(before, clock.UnixMilli())
+			}
 		}
 		pages++
-		if p := g.take(out.Events, w); len(p.events) > 0 {
+		if p := g.take(out.Events, before); len(p.events) > 0 {
 			g.open.Add(1)
 			p.feed(ctx, to, 1)
 		} else {

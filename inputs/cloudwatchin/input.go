@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/trailcast/trailcast/formats/split"
 	"github.com/trailcast/trailcast/internal/awsconf"
+	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/internal/statedir"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -40,9 +42,13 @@ type Input struct {
 	saveEvery time.Duration
 
 	// Set when Run begins.
-	began time.Time // first time to read of log groups that have no position
-	end   time.Time // zero: none
-	ends  bool      // everything that is to be read is there: the input ends by itself
+	started   time.Time
+	began     time.Time // first time to read of log groups that have no position
+	unchecked bool      // began comes from our clock, which was not compared with the service's
+	end       time.Time // of what is read; zero: none
+	last      time.Time // when the input ends: what comes late before end is waited for where it follows
+	ends      bool      // everything that is to be read is there: the input ends by itself
+	own       string    // account, where that matters and is known
 
 	mu      sync.Mutex
 	active  map[string]*group
@@ -98,6 +104,9 @@ func (in *Input) Run(ctx context.Context, to pipeline.Intake) error {
 	if err := in.persist(ctx, in.name, in.begin); err != nil {
 		return err
 	}
+	if err := in.persist(ctx, in.name, func() error { return in.meet(ctx) }); err != nil {
+		return err
+	}
 	saving, stop := context.WithCancel(context.WithoutCancel(ctx)) // also while what is in hand drains
 	var saver, groups sync.WaitGroup
 	saver.Go(func() { in.keepSaving(saving) })
@@ -129,38 +138,51 @@ func (in *Input) Run(ctx context.Context, to pipeline.Intake) error {
 
 // setTimes fixes what start and end mean.
 func (in *Input) setTimes() error {
-	now := in.now().UTC()
-	start, err := parseTime(in.config.Start, false, now)
+	in.started = in.now()
+	now := in.started.UTC()
+	start, err := conf.Time(in.config.Start, false, now)
 	if err != nil {
 		return err
 	}
-	if in.end, err = parseTime(in.config.End, true, now); err != nil {
+	if in.end, err = conf.Time(in.config.End, true, now); err != nil {
 		return err
 	}
 	if !in.config.Follow && (in.end.IsZero() || in.end.After(now)) {
 		in.end = now
+	}
+	in.last = in.end
+	if in.config.Follow && !in.end.IsZero() {
+		in.last = in.end.Add(in.config.LookBack)
 	}
 	in.ends = in.over()
 	in.began = start
 	if start.IsZero() {
 		in.began = now
 	}
+	in.unchecked = !conf.IsAbsolute(in.config.Start)
 	return nil
 }
 
 // over reports whether nothing is yet to come that is to be read.
-func (in *Input) over() bool { return !in.end.IsZero() && !in.now().Before(in.end) }
+func (in *Input) over() bool { return !in.end.IsZero() && !in.now().Before(in.last) }
 
-// activate returns a group to run, nil where the log group is being read already.
+// activate returns a group to run, nil where the log group is being read already, or is by its name.
 func (in *Input) activate(t target) *group {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.active[t.key] != nil {
+	if in.active[t.key] != nil || t.arn != "" && t.owner == in.own && in.selects(t.name) {
 		return nil
 	}
 	g := newGroup(in, t)
 	in.active[t.key] = g
 	return g
+}
+
+// selects reports whether a log group of the own account is selected by its name.
+func (in *Input) selects(name string) bool {
+	return slices.ContainsFunc(in.selectors, func(s selector) bool {
+		return s.arn == "" && (s.name == name || s.match != nil && s.match.MatchString(name))
+	})
 }
 
 func (in *Input) runGroup(ctx context.Context, to pipeline.Intake, g *group) {

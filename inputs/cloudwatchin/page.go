@@ -27,8 +27,8 @@ type event struct {
 	hash                uint64
 }
 
-// take returns the events of an answer that were not seen, and remembers them.
-func (g *group) take(answer []types.FilteredLogEvent, w window) *page {
+// take returns the events of an answer that are before a time and were not seen, and remembers them.
+func (g *group) take(answer []types.FilteredLogEvent, before int64) *page {
 	p := &page{group: g}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -37,7 +37,7 @@ func (g *group) take(answer []types.FilteredLogEvent, w window) *page {
 			stream: aws.ToString(answer[i].LogStreamName), id: aws.ToString(answer[i].EventId),
 			message: aws.ToString(answer[i].Message), at: aws.ToInt64(answer[i].Timestamp),
 		}
-		if e.at >= w.to || !g.in.streams.take(e.stream) {
+		if e.at >= before || !g.in.streams.take(e.stream) {
 			continue
 		}
 		e.hash = e.identity()

@@ -8,8 +8,9 @@ import (
 
 // inputState is what is kept of the input.
 type inputState struct {
-	Start string    `json:"start"` // as it was configured
-	Began time.Time `json:"began"` // what that meant at the first start
+	Start     string    `json:"start"`               // as it was configured
+	Began     time.Time `json:"began"`               // what that meant at the first start
+	Unchecked bool      `json:"unchecked,omitempty"` // by our clock, which was not compared with the service's
 }
 
 // groupState is what is kept of a log group.
@@ -42,10 +43,32 @@ func (in *Input) begin() error {
 		return in.finalIfEnds(err)
 	}
 	if s.Start == in.config.Start && !s.Began.IsZero() {
-		in.began = s.Began
+		in.began, in.unchecked = s.Began, s.Unchecked
 		return nil
 	}
-	return in.finalIfEnds(in.store.Save(in.stateName(""), inputState{in.config.Start, in.began}))
+	return in.finalIfEnds(in.keep(inputState{in.config.Start, in.began, in.unchecked}))
+}
+
+// adjust moves the time of the first start by as much as our clock is ahead of the service's: else what comes until the
+// service's clock gets there would count as older. clock is the service's time, zero where it is not known.
+func (in *Input) adjust(clock time.Time) error {
+	began := in.began
+	// The service's time of the start: our clock may have been set since.
+	if then := clock.Add(-in.now().Sub(in.started)); !clock.IsZero() && then.Before(in.started) {
+		began = began.Add(-in.started.Sub(then))
+	}
+	if err := in.keep(inputState{in.config.Start, began, false}); err != nil {
+		return in.finalIfEnds(err)
+	}
+	in.began, in.unchecked = began, false
+	return nil
+}
+
+func (in *Input) keep(s inputState) error {
+	if !in.kept {
+		return nil
+	}
+	return in.store.Save(in.stateName(""), s)
 }
 
 // finalIfEnds keeps an input that is to come to an end from waiting for somebody to repair the state directory.

@@ -25,7 +25,7 @@ type Config struct {
 	Start       string        `conf:"start" default:"oldest" doc:"Where to begin at the first start: oldest, latest (what arrives from the first start on), or a time. Shards that the stream gets later are always read from their oldest record." example:"2026-01-31T12:00:00Z"`
 	Interval    time.Duration `conf:"interval" default:"1s" doc:"How often a shard is read. Kinesis allows 5 reads per second and shard, for all who read it together. A shard that is behind is read up to 4 times per second."`
 	MaxRecords  int           `conf:"max_records" default:"1000" doc:"Largest number of records of one read; up to 10000."`
-	MaxInFlight conf.Size     `conf:"max_in_flight" default:"64MiB" doc:"Records of all shards together that were read and are not settled yet. An answer that is awaited counts as the largest one, 10 MiB."`
+	MaxInFlight conf.Size     `conf:"max_in_flight" default:"64MiB" doc:"Records of all shards together that were read and are not settled yet. An answer that is awaited counts as the largest one, 10 MiB and 512 bytes for each of max_records."`
 	Discover    time.Duration `conf:"discover" default:"1m" doc:"How often to look for new shards. The end of a shard makes it look at once."`
 	Index       int           `conf:"index" doc:"With of: which of the agents this one is, from 0." example:"0"`
 	Of          int           `conf:"of" default:"1" doc:"Number of agents that share the stream: each reads the shards whose number, divided by this, leaves its index. The division is fixed: while an agent is down nobody reads its shards."`

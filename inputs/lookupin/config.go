@@ -9,10 +9,8 @@ package lookupin
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -119,7 +117,7 @@ func (c *Config) mistakenTimes(wrong func(field, format string, args ...any)) {
 		wrong("start", "it is yet to come")
 	case c.End != "" && c.Start == "":
 		wrong("start", "it is needed with end")
-	case !start.IsZero() && !end.IsZero() && isAbsolute(c.Start) == isAbsolute(c.End) && !start.Before(end):
+	case !start.IsZero() && !end.IsZero() && conf.IsAbsolute(c.Start) == conf.IsAbsolute(c.End) && !start.Before(end):
 		wrong("end", "it is not after start")
 	}
 }
@@ -156,35 +154,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-var days = regexp.MustCompile(`^\d{1,5}d$`)
-
-// parseTime reads a day, a time, or a duration before now (with d for days). The end of a day is that of the next one's
-// beginning. Times are whole seconds, as LookupEvents has them.
+// parseTime reads what start and end say, in whole seconds, as LookupEvents has them.
 func parseTime(text string, end bool, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if day, err := time.Parse(time.DateOnly, text); err == nil {
-		if end {
-			day = day.AddDate(0, 0, 1)
-		}
-		return day, nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return whole(t), nil
-	}
-	if days.MatchString(text) {
-		n, _ := strconv.Atoi(strings.TrimSuffix(text, "d"))
-		return whole(now.Add(-time.Duration(n) * 24 * time.Hour)), nil
-	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return whole(now.Add(-d)), nil
-	}
-	return time.Time{}, fmt.Errorf("%q is no day (2026-01-31), no time (2026-01-31T12:00:00Z) and no duration (72h, 90d)", text)
+	t, err := conf.Time(text, end, now)
+	return whole(t), err
 }
-
-// isAbsolute reports whether a text that parseTime reads is no duration.
-func isAbsolute(text string) bool { return strings.Contains(text, "-") }
 
 // whole returns t in whole seconds, without a monotonic clock.
 func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

@@ -114,6 +114,66 @@ func TestFastClock(t *testing.T) {
 	b.exactly(1, entries)
 }
 
+// TestFastClockAtFirst holds that a start so far back from now is meant by CloudTrail's clock.
+func TestFastClockAtFirst(t *testing.T) {
+	b := newBench(t)
+	b.config.Follow, b.config.Start = true, ""
+	b.ahead = 2 * time.Hour
+	entries := spread(10, noon.Add(-time.Hour), time.Hour)
+	b.trail.add(here, entries...)
+	b.trail.add(here, event("before", noon.Add(-61*time.Minute)))
+	a := b.start()
+	b.Wait("ten minutes", func() bool { return b.clock.Now().After(noon.Add(10 * time.Minute)) })
+	if err := a.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	b.exactly(1, entries)
+	if b.said("level=WARN") != 1 || b.said("the clock is 2h0m0s ahead of CloudTrail's") != 1 || b.said("can be read again") != 0 {
+		t.Error("the log does not tell of the clock, once")
+	}
+	if s := b.state(here); s.Unchecked || s.After.After(noon) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestPositionToCome holds that a position which a fast clock has left behind is waited for, and that the log tells of it once.
+func TestPositionToCome(t *testing.T) {
+	b := newBench(t)
+	b.config.Follow = true
+	b.ahead = 2 * time.Hour
+	if err := os.WriteFile(b.stateFile(here), []byte(`{"selection":"management","start":"8h","after":"2026-03-10T13:00:00Z"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	entries := spread(10, noon.Add(time.Hour), time.Hour)
+	b.trail.add(here, entries...)
+	b.start()
+	b.Wait("two hours", func() bool { return b.clock.Now().After(noon.Add(2*time.Hour + 5*time.Minute)) })
+	b.exactly(1, entries)
+	for _, text := range []string{"level=WARN msg=\"reading the event history fails", "the position is yet to come", "can be read again"} {
+		if n := b.said(text); n > 1 {
+			t.Errorf("%q was said %d times", text, n)
+		}
+	}
+}
+
+// TestClockIsSet holds that what was learned of a fast clock does not keep anything from being read once it is set right.
+func TestClockIsSet(t *testing.T) {
+	b := newBench(t)
+	b.ahead = 2 * time.Hour
+	b.config.Start = "2026-03-10T11:00:00Z"
+	r := b.make().regions[0]
+	if err := r.load(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.pass(t.Context(), nil); err == nil || r.ahead != b.ahead {
+		t.Fatalf("%v, and the clock is %v ahead", err, r.ahead)
+	}
+	r.clock = b.clock
+	if err := r.pass(t.Context(), nil); err != nil || r.state.After.Before(noon.Add(-31*time.Minute)) {
+		t.Errorf("%v, position %v", err, r.state.After)
+	}
+}
+
 // TestClockOfAnotherYear holds that a clock that is far ahead moves no position.
 func TestClockOfAnotherYear(t *testing.T) {
 	b := newBench(t)
@@ -220,6 +280,38 @@ func TestKilled(t *testing.T) {
 		if n := b.Events()[e.Record]; n != 1 {
 			t.Errorf("%s came %d times", e.ID, n)
 		}
+	}
+}
+
+// TestStartIsKept holds that how far back to begin counts from the first start, should nothing come of that.
+func TestStartIsKept(t *testing.T) {
+	awstest.NoLeaks(t)
+	for _, answered := range []bool{false, true} {
+		b := newBench(t)
+		entries := spread(80, noon.Add(-8*time.Hour), 8*time.Hour)
+		b.trail.add(here, entries...)
+		release := b.Hold()
+		defer release()
+		if !answered {
+			b.proxy.Fail(func(awstest.Call) awstest.Fault { return awstest.Fault{Drop: true} })
+		}
+		a := b.start()
+		b.Wait("calls, or events", func() bool { return !answered && b.proxy.Calls("LookupEvents") > 1 || a.Stats().In > 0 })
+		kept, err := os.ReadFile(b.stateFile(here))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		release()
+		b.proxy.Fail(nil)
+		if err := os.WriteFile(b.stateFile(here), kept, 0o600); err != nil { // as it was killed
+			t.Fatal(err)
+		}
+		b.clock.Sleep(t.Context(), 3*time.Hour)
+		b.once()
+		b.atLeastOnce(entries)
 	}
 }
 
@@ -365,7 +457,9 @@ func TestHeld(t *testing.T) {
 		if err := json.Unmarshal(c.Body, &q); err != nil {
 			t.Error(err)
 		}
-		windows[q.StartTime] = true
+		if q.StartTime != 0 { // else it asks what time it is
+			windows[q.StartTime] = true
+		}
 		return awstest.Fault{}
 	})
 	release := b.Hold()

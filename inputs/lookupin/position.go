@@ -4,6 +4,8 @@ import (
 	"maps"
 	"strings"
 	"time"
+
+	"github.com/trailcast/trailcast/internal/conf"
 )
 
 // state is what is kept of a region in the state directory.
@@ -12,6 +14,9 @@ type state struct {
 	Start     string    `json:"start"`          // as it was configured at the first start
 	After     time.Time `json:"after,omitzero"` // all before it is delivered; what has this second may not be
 	Seen      marks     `json:"seen,omitempty"` // events since then that are delivered
+
+	// After comes from our clock, which was not compared with CloudTrail's.
+	Unchecked bool `json:"unchecked,omitempty"`
 }
 
 const saveEvery = 5 * time.Second // within a window; at its end it is saved anyway
@@ -34,18 +39,21 @@ func (r *reader) selection() string {
 	return strings.Join(parts, ", ")
 }
 
-// load reads the position; without one it is start.
+// load reads the position; without one it is start. That is kept at once: else "1h" would mean another time after a
+// restart, should nothing be delivered before it.
 func (r *reader) load() error {
-	now := r.clock.Now()
+	r.loaded = r.clock.Now()
+	now := r.loaded
 	start, _ := parseTime(r.config.Start, false, now) // checked by Validate
 	r.end, _ = parseTime(r.config.End, true, now)
-	r.state = state{Selection: r.selection(), Start: r.config.Start, After: start}
+	r.state = state{Selection: r.selection(), Start: r.config.Start, After: start, Unchecked: !conf.IsAbsolute(r.config.Start)}
 	if err := r.loadKept(); err != nil {
 		return err
 	}
 	if !r.end.IsZero() && start.Equal(r.state.After) && !start.Before(r.end) {
 		r.log.Warn("nothing is read: end is not after start", "start", start, "end", r.end)
 	}
+	r.save()
 	return nil
 }
 

@@ -37,6 +37,7 @@ type reader struct {
 	store   statedir.Store
 	kept    bool // there is a store
 	state   state
+	loaded  time.Time // when the state was
 	end     time.Time // zero: none
 	savedAt time.Time
 	unsaved bool
@@ -90,6 +91,12 @@ func (r *reader) ended() bool {
 // begins stays behind the position: it is read again by the next pass. A window that fails is read again in halves, so
 // that one whose tokens do not live long enough comes to an end too.
 func (r *reader) pass(ctx context.Context, to pipeline.Intake) error {
+	// Where the position is yet to come by what was learned, our clock may have been set since.
+	if r.state.Unchecked || r.ahead > 0 && r.state.After.After(r.clock.Now().Add(-r.ahead)) {
+		if err := r.compare(ctx); err != nil {
+			return err
+		}
+	}
 	began := r.clock.Now()
 	now := whole(began.Add(-r.ahead))
 	until := now
@@ -97,10 +104,6 @@ func (r *reader) pass(ctx context.Context, to pipeline.Intake) error {
 		until = r.end
 	}
 	from := r.from(now)
-	if !from.Before(until) {
-		r.ahead = 0 // it may have been our clock that was changed, and no answer will tell
-		return nil
-	}
 	for from.Before(until) {
 		w := &window{start: from, end: from.Add(r.span)}
 		if w.end.After(until) {
@@ -216,6 +219,30 @@ func (r *reader) learn(answer *cloudtrail.LookupEventsOutput) error {
 	return nil
 }
 
+// compare asks for one event to learn what time it is. A first position that comes from our clock is moved by as much as
+// that is ahead: else what happens until CloudTrail's clock gets there would count as older.
+func (r *reader) compare(ctx context.Context) error {
+	answer, err := r.probe(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.learn(answer); err != nil {
+		r.log.Warn("CloudTrail's time is taken", "err", err)
+	}
+	if !r.state.Unchecked {
+		return nil
+	}
+	if theirs, ok := awsmiddleware.GetServerTime(answer.ResultMetadata); ok {
+		// CloudTrail's time of the start: our clock may have been set since.
+		if then := theirs.Add(-r.clock.Now().Sub(r.loaded)); then.Before(r.loaded) {
+			r.state.After = whole(r.state.After.Add(-r.loaded.Sub(then)))
+		}
+	}
+	r.state.Unchecked = false
+	r.save()
+	return nil
+}
+
 // request returns what all requests have in common.
 func (r *reader) request() *cloudtrail.LookupEventsInput {
 	ask := &cloudtrail.LookupEventsInput{MaxResults: aws.Int32(50)}
@@ -259,12 +286,17 @@ func (r *reader) lookup(ctx context.Context, ask *cloudtrail.LookupEventsInput) 
 	return answer, awsconf.Failed(err, "cloudtrail:LookupEvents", "event history of "+r.region)
 }
 
-// check asks for one event.
+// check finds out whether the history can be read.
 func (r *reader) check(ctx context.Context) error {
+	_, err := r.probe(ctx)
+	return err
+}
+
+// probe asks for one event.
+func (r *reader) probe(ctx context.Context) (*cloudtrail.LookupEventsOutput, error) {
 	ask := r.request()
 	ask.MaxResults = aws.Int32(1)
-	_, err := r.lookup(ctx, ask)
-	return err
+	return r.lookup(ctx, ask)
 }
 
 // undelivered is why a window is read again that was read completely.

@@ -22,7 +22,7 @@ type Config struct {
 
 	Bucket       string        `conf:"bucket" doc:"Bucket to list, instead of a queue that tells of new objects." example:"acme-cloudtrail"`
 	Prefix       string        `conf:"prefix" doc:"With bucket: only keys that begin with this. Below AWSLogs/ the folders of accounts and regions are understood." example:"AWSLogs/o-abc123/"`
-	Start        string        `conf:"start" doc:"With bucket: first day or time, or how far back from now. CloudTrail's logs go by the date in their key, other objects by when they were written. Default: all, with follow from now on." example:"2026-01-01"`
+	Start        string        `conf:"start" doc:"With bucket: first day or time, or how far back from now (36h, 90d). CloudTrail's logs go by the date in their key, other objects by when they were written. Default: all, with follow from now on." example:"2026-01-01"`
 	End          string        `conf:"end" doc:"With bucket: day or time at which to end; a day is included." example:"2026-01-31"`
 	Follow       bool          `conf:"follow" doc:"With bucket: go on and list again every poll_interval for new objects. Otherwise the input ends when all are read."`
 	PollInterval time.Duration `conf:"poll_interval" default:"1m" doc:"With follow: how often to list."`
@@ -78,11 +78,11 @@ func (c *Config) Validate() error {
 			}
 		}
 	}
-	start, err := parseTime(c.Start, false, time.Now())
+	start, err := conf.Time(c.Start, false, time.Now())
 	if err != nil {
 		wrong("start", "%v", err)
 	}
-	end, err := parseTime(c.End, true, time.Now())
+	end, err := conf.Time(c.End, true, time.Now())
 	if err != nil {
 		wrong("end", "%v", err)
 	}
@@ -144,11 +144,6 @@ func (c Config) withDefaults() Config {
 		c.MaxObjects = 8
 	}
 	return c
-}
-
-// parseTime reads what start and end say.
-func parseTime(text string, end bool, now time.Time) (time.Time, error) {
-	return conf.Time(text, end, now)
 }
 
 // chooser decides by their keys which objects are read.

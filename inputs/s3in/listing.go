@@ -18,6 +18,7 @@ import (
 	"github.com/trailcast/trailcast/formats/notice"
 	"github.com/trailcast/trailcast/formats/s3key"
 	"github.com/trailcast/trailcast/internal/awsconf"
+	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/internal/statedir"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -66,8 +67,8 @@ func newListing(cfg Config, env pipeline.Env, log *slog.Logger, objects *objects
 		window: semaphore.NewWeighted(maxListed), tracks: map[branch]*track{},
 	}
 	now := l.now()
-	l.start, _ = parseTime(cfg.Start, false, now) // checked by Validate
-	l.end, _ = parseTime(cfg.End, true, now)
+	l.start, _ = conf.Time(cfg.Start, false, now) // checked by Validate
+	l.end, _ = conf.Time(cfg.End, true, now)
 	if cfg.Start == "" && cfg.Follow {
 		l.start = now.UTC()
 	}
