@@ -14,7 +14,7 @@ import (
 // compression, so only the magic bytes count.
 type data struct {
 	source *source
-	reader io.Reader
+	reader io.Reader // of the compressed bytes until unpack
 	zstd   *zstd.Decoder
 	packed string // "gzip", "zstd" or ""
 	left   int64  // bytes that may still come out
@@ -38,9 +38,10 @@ func (s *source) Read(p []byte) (int, error) {
 const (
 	peekBytes    = 4
 	sourceBlock  = 64 << 10
-	maxZstdBytes = 256 << 20 // memory that a zstd window may ask for
+	maxZstdBytes = 256 << 20 // memory that a zstd window may ask for, unless Unpacking says less
 )
 
+// open finds out how an object is compressed. What is, is read only after unpack.
 func open(r io.Reader, limit int64) (*data, error) {
 	src := &source{r: r}
 	if b, ok := r.(*memory); ok { // what was unwrapped from a message
@@ -57,30 +58,40 @@ func open(r io.Reader, limit int64) (*data, error) {
 	switch {
 	case len(head) >= 2 && head[0] == 0x1f && head[1] == 0x8b:
 		d.packed = "gzip"
+	case isZstd(head):
+		d.packed = "zstd"
+	}
+	return d, nil
+}
+
+// unpack makes d give what comes out of its compressed bytes.
+func (d *data) unpack(maxWindow int64) error {
+	in := d.reader
+	switch d.packed {
+	case "gzip":
 		gz, err := gzip.NewReader(in)
 		if err != nil {
 			return d.broken(err)
 		}
 		d.reader = gz
-	case isZstd(head):
-		d.packed = "zstd"
-		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxZstdBytes))
+	case "zstd":
+		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(maxWindow)))
 		if err != nil {
 			return d.broken(err)
 		}
 		d.reader, d.zstd = z, z
 	}
-	return d, nil
+	return nil
 }
 
-// broken returns an object of which nothing can be read, unless the reader is to blame.
-func (d *data) broken(err error) (*data, error) {
+// broken makes d an object of which nothing can be read, unless the reader is to blame.
+func (d *data) broken(err error) error {
 	if d.source.err != nil {
-		return nil, d.source.err
+		return d.source.err
 	}
 	d.bad = fmt.Errorf("%s: %w", d.packed, err)
 	d.reader = eof{}
-	return d, nil
+	return nil
 }
 
 type eof struct{}
@@ -144,4 +155,45 @@ func (m *memory) Read(p []byte) (int, error) {
 	m.data = m.data[n:]
 	m.done = len(m.data) == 0
 	return n, nil
+}
+
+// Unpacking bounds the memory of unpacking, which may be many times that of the compressed data. With it, compressed data
+// in compressed data in compressed data is broken: each layer holds a record of its own.
+type Unpacking struct {
+	window int64
+	places chan struct{}
+}
+
+const maxPacked = 2 // layers of compression where they are bounded
+
+var errPacked = errors.New("compressed data in one another too deeply")
+
+// NewUnpacking lets so many splits unpack at one time, and zstd windows be so large at most. A split has a place from the
+// beginning of a compressed object to its end, also while its Feeder blocks; others wait for it.
+func NewUnpacking(splits int, maxWindow int64) *Unpacking {
+	return &Unpacking{maxWindow, make(chan struct{}, splits)}
+}
+
+// unpack is data.unpack within the bounds. end gives back what it takes, and is never nil.
+func (r *run) unpack(d *data) (end func(), err error) {
+	end = func() {}
+	u := r.options.Unpacking
+	switch {
+	case u == nil:
+		return end, d.unpack(maxZstdBytes)
+	case r.unpacks == maxPacked:
+		return end, d.broken(errPacked)
+	case r.unpacks == 0: // one place for all layers: waiting for a second one might never end
+		select {
+		case u.places <- struct{}{}:
+		case <-r.ctx.Done():
+			return end, r.ctx.Err()
+		}
+	}
+	r.unpacks++
+	return func() {
+		if r.unpacks--; r.unpacks == 0 {
+			<-u.places
+		}
+	}, d.unpack(u.window)
 }

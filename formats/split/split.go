@@ -33,6 +33,10 @@ type Options struct {
 	BatchEvents     int             // events given to Feed at once; default 512
 	BatchBytes      int             // bytes given to Feed at once; default 1 MiB
 
+	// Unpacking bounds what compressed data takes while it is split; splitters may share one. Default: zstd windows up to
+	// 256 MiB, and any number of splits at one time.
+	Unpacking *Unpacking
+
 	// Partial says that the input may be cut off where it ends: a value or a compressed stream that ends early is then
 	// an error that wraps io.ErrUnexpectedEOF, to read again later, instead of being reported as broken.
 	Partial bool
@@ -156,6 +160,7 @@ type run struct {
 	stats    Stats
 	compact  bool          // the documents have no white space outside of strings
 	noted    *record.Notes // of the record that is being emitted
+	unpacks  int           // compressed objects in one another that are being split
 }
 
 // place is where a document stands.
@@ -184,6 +189,13 @@ func (r *run) object(src io.Reader, p place) error {
 	d, err := open(src, r.options.MaxDecompressed)
 	if err != nil {
 		return err
+	}
+	if d.packed != "" {
+		end, err := r.unpack(d)
+		defer end()
+		if err != nil {
+			return err
+		}
 	}
 	defer d.close()
 	st := &stream{run: r, w: newWindow(d), place: p}

@@ -13,8 +13,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
@@ -650,4 +652,99 @@ func BenchmarkSplit(b *testing.B) {
 			}
 		}
 	})
+}
+
+// waiting is a Feeder that counts who is in it at one time, and keeps them until release is closed.
+type waiting struct {
+	inside  atomic.Int32
+	release chan struct{}
+}
+
+func (w *waiting) Feed(context.Context, []pipeline.Event) error {
+	w.inside.Add(1)
+	defer w.inside.Add(-1)
+	<-w.release
+	return nil
+}
+
+func (w *waiting) Broken(context.Context, pipeline.Broken) error { return nil }
+
+func TestUnpackingAtOneTime(t *testing.T) {
+	s := split.New(split.Options{BatchEvents: 1, Unpacking: split.NewUnpacking(2, 1<<20)})
+	inside := func(text string) string { return `{"awslogs":{"data":"` + b64(text) + `"}}` }
+	w := &waiting{release: make(chan struct{})}
+	texts := []string{gz(ct("A")), zst(ct("A")), inside(gz(ct("A"))), gz(inside(zst(ct("A")))), gz(inside(gz(ct("A")))), inside(zst(ct("A")))}
+	ended := make(chan error, len(texts))
+	for _, text := range texts {
+		go func() {
+			_, err := s.Split(context.Background(), strings.NewReader(text), &pipeline.Origin{}, split.Base{}, w)
+			ended <- err
+		}()
+	}
+	for w.inside.Load() < 2 {
+		runtime.Gosched()
+	}
+	for _, text := range texts {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		if _, err := s.Split(ctx, strings.NewReader(text), &pipeline.Origin{}, split.Base{}, &collector{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a split without a place ends with %v", err)
+		}
+		cancel()
+	}
+	if n := w.inside.Load(); n != 2 {
+		t.Errorf("%d unpack at one time", n)
+	}
+	var plain collector
+	if _, err := s.Split(t.Context(), strings.NewReader(ct("A")), &pipeline.Origin{}, split.Base{}, &plain); err != nil || len(plain.events) != 1 {
+		t.Errorf("plain data: %d events, %v", len(plain.events), err)
+	}
+	close(w.release)
+	for range texts {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	var after collector
+	if _, err := s.Split(t.Context(), strings.NewReader(gz(ct("A"))+gz(ct("B"))), &pipeline.Origin{}, split.Base{}, &after); err != nil || len(after.events) != 2 {
+		t.Errorf("afterwards: %d events, %v", len(after.events), err)
+	}
+}
+
+func TestUnpackingBounds(t *testing.T) {
+	inside := func(text string) string { return `{"awslogs":{"data":"` + b64(text) + `"}}` }
+	// One raw block in a frame that asks for a window of 128 MiB.
+	block := ct("A")
+	header := uint32(len(block))<<3 | 1
+	wide := "\x28\xb5\x2f\xfd\x00\x88" + string([]byte{byte(header), byte(header >> 8), byte(header >> 16)}) + block
+	bounds := func() *split.Unpacking { return split.NewUnpacking(1, 16<<20) }
+	for name, c := range map[string]struct {
+		text   string
+		bounds *split.Unpacking
+		reason string // "" for an event
+	}{
+		"a wide window":            {wide, bounds(), "zstd: "},
+		"a wide window inside":     {inside(wide), bounds(), "zstd: "},
+		"a wide window, unbounded": {wide, nil, ""},
+		"two layers":               {gz(inside(zst(ct("A")))), bounds(), ""},
+		"two inside":               {inside(zst(inside(gz(ct("A"))))), bounds(), ""},
+		"three layers":             {gz(inside(gz(inside(gz(ct("A")))))), bounds(), "too deeply"},
+		"three layers, unbounded":  {gz(inside(gz(inside(gz(ct("A")))))), nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			got, _ := run(t, split.Options{Unpacking: c.bounds}, strings.NewReader(c.text), nil)
+			runtime.ReadMemStats(&after)
+			if n := after.TotalAlloc - before.TotalAlloc; c.bounds != nil && n > 64<<20 {
+				t.Errorf("%d bytes were allocated", n)
+			}
+			if c.reason == "" {
+				if len(got.events) != 1 || len(got.broken) > 0 {
+					t.Errorf("events %v, broken %+v", describe(got), got.broken)
+				}
+			} else if len(got.events) > 0 || len(got.broken) != 1 || !strings.Contains(got.broken[0].Reason, c.reason) {
+				t.Errorf("events %v, broken %+v", describe(got), got.broken)
+			}
+		})
+	}
 }

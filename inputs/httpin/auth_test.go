@@ -233,6 +233,8 @@ func TestValidate(t *testing.T) {
 		"API key elsewhere":     {Config{APIKey: &APIKey{Header: "authorization", Value: "x", ValueFile: "y"}}, []string{"api_key.header: ", "api_key.value_file: "}},
 		"a header of two lines": {Config{APIKey: &APIKey{Header: "X\r\nY", Value: "x"}}, []string{"api_key.header: "}},
 		"paths":                 {Config{Paths: []string{"", "x", "/x?y"}}, []string{`"" is no path`, `"x" is no path`, `"/x?y" is no path`}},
+		"escaped paths":         {Config{Paths: []string{"/a%20b", "//x", "/a:b@c,d"}}, nil},
+		"paths of no URL":       {Config{Paths: []string{"/a b", "/é", "/%zz"}}, []string{`"/a b" never stands so in a URL, but as /a%20b`, "/%C3%A9", `"/%zz" is no path: invalid URL escape "%zz"`}},
 		"topic patterns":        {Config{SNSTopics: []string{topic, "arn:aws*:sns:*:123456789012:trail-*"}}, nil},
 		"topics of all":         {Config{SNSTopics: []string{"arn:aws:sns:*:*:*", "*", "arn:aws:sns:*:12345678901?:x"}}, []string{`"arn:aws:sns:*:*:*" names no account`, `"*" is not like`, `?:x" names no account`}},
 		"other ARNs":            {Config{SNSTopics: []string{"arn:aws:sqs:eu-west-1:123456789012:q", topic + ":subscription", "arn:aws:sns:eu-west-1:123456789012:"}}, []string{"q\" is not", "subscription\" is not", ":\" is not"}},

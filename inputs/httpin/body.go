@@ -14,16 +14,30 @@ import (
 )
 
 const (
-	progress  = 64 << 10 // what must come by each deadline
-	firstBody = 16 << 10 // bytes of a body's first buffer
+	progress     = 64 << 10         // what must come by each deadline
+	strangerTime = 15 * time.Second // how long all of a body may take whose sender is not known yet; SNS gives up after it
 )
+
+// pace is how fast a body must come: so many bytes by each deadline.
+type pace struct {
+	bytes  int64
+	within time.Duration
+}
+
+// pace of a sender. One who is not known yet has one deadline for the whole body.
+func (in *Input) pace(known bool, limit int64) pace {
+	if known {
+		return pace{progress, in.config.ReadTimeout}
+	}
+	return pace{limit + 1, min(in.config.ReadTimeout, strangerTime)}
+}
 
 // errBroken is a body that ends too early, or does not go on: nothing of it is fed.
 var errBroken = errors.New("the body breaks off")
 
 // readBody reads a body to its end. Memory is taken as bytes arrive, not as Content-Length claims. The error is errLarge
 // beyond the limit, errFull, the context's, or one that wraps errBroken.
-func (in *Input) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request, limit int64, held *share) ([]byte, error) {
+func (in *Input) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request, limit int64, speed pace, held *share) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, errLarge
 	}
@@ -43,24 +57,23 @@ func (in *Input) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 		most = r.ContentLength + 1
 	}
 	var body []byte
-	for credit := 0; ; {
+	for credit := int64(0); ; {
 		if credit <= 0 {
-			credit = progress
-			_ = conn.SetReadDeadline(time.Now().Add(in.config.ReadTimeout))
+			credit = speed.bytes
+			_ = conn.SetReadDeadline(time.Now().Add(speed.within))
 			if err := ctx.Err(); err != nil { // the deadline may have undone the interruption's
 				return nil, err
 			}
 		}
 		if len(body) == cap(body) {
-			size := grown(cap(body), most)
-			if err := held.grow(int64(size - cap(body))); err != nil {
+			var err error
+			if body, err = held.enlarge(body, most); err != nil {
 				return nil, err
 			}
-			body = append(make([]byte, 0, size), body...)
 		}
 		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
-		credit -= n
+		credit -= int64(n)
 		switch {
 		case int64(len(body)) > limit:
 			return nil, errLarge
@@ -76,9 +89,6 @@ func (in *Input) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 	}
 }
 
-// grown is the next size of a buffer that never needs to be larger than most.
-func grown(size int, most int64) int { return int(min(max(2*int64(size), firstBody), most)) }
-
 // gunzip unpacks a body that is to be looked at as a whole; one that is not compressed is returned as it is. The error is
 // errLarge beyond max_decompressed or max_buffered, errFull, or says what is wrong with the data.
 func (in *Input) gunzip(body []byte, held *share) ([]byte, error) {
@@ -93,11 +103,9 @@ func (in *Input) gunzip(body []byte, held *share) ([]byte, error) {
 	var plain []byte
 	for {
 		if len(plain) == cap(plain) {
-			size := grown(cap(plain), limit+1)
-			if err := held.grow(int64(size - cap(plain))); err != nil {
+			if plain, err = held.enlarge(plain, limit+1); err != nil {
 				return nil, err
 			}
-			plain = append(make([]byte, 0, size), plain...)
 		}
 		n, err := z.Read(plain[len(plain):cap(plain)])
 		plain = plain[:len(plain)+n]

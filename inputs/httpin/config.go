@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"errors"
 	"net"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -82,6 +83,10 @@ func (c *Config) Validate() error {
 	for _, p := range c.Paths {
 		if !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "?#") {
 			wrong("paths", "%q is no path: it must begin with / and have neither ? nor #", p)
+		} else if u, err := url.ParseRequestURI(p); err != nil {
+			wrong("paths", "%q is no path: %v", p, errors.Unwrap(err))
+		} else if asked := u.EscapedPath(); asked != p {
+			wrong("paths", "%q never stands so in a URL, but as %s", p, asked)
 		}
 	}
 	c.checkCredentials(wrong)
@@ -199,6 +204,16 @@ func (c *Config) address() (network, address string) {
 		return "unix", address
 	}
 	return "tcp", address
+}
+
+// maxWindow is the largest zstd window: twice what RFC 8878 asks of every decoder, and zstd uses without --ultra or --long.
+const maxWindow = 16 << 20
+
+// unpackers is how many requests may unpack while they are split, which takes up to twice the largest record and then
+// once more while it is copied: so many as have room in another max_buffered, and one at least.
+func (c *Config) unpackers() int {
+	each := 3*int64(min(c.MaxRecord, c.MaxDecompressed)) + maxWindow
+	return int(max(1, int64(c.MaxBuffered)/each))
 }
 
 func loopback(host string) bool {

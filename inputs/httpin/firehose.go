@@ -83,6 +83,9 @@ func (in *Input) firehose(r *http.Request, body []byte, held *share) (feed, erro
 	if id := r.Header.Get(headerFirehoseID); d.id != id || !isRequestID(id) {
 		return nil, refuse(http.StatusBadRequest, "the request ids of header and body differ, or are none")
 	}
+	if err := held.growBeside(2 * d.largest()); err != nil { // text and data of the record that is being split
+		return nil, err
+	}
 	origin := pipeline.Origin{Input: in.name, Object: sender(r), Via: []string{"http", "firehose"}, Time: d.sent}
 	if source := r.Header.Get(headerFirehoseSource); streamARN.MatchString(source) {
 		origin.Object = "firehose:" + source
@@ -90,6 +93,15 @@ func (in *Input) firehose(r *http.Request, body []byte, held *share) (feed, erro
 		origin.Region = arn.Region
 	}
 	return func(ctx context.Context, to *feeder) error { return d.feed(ctx, &origin, to) }, nil
+}
+
+// largest is the length of the largest record as it is written.
+func (d delivery) largest() (bytes int64) {
+	_ = rawjson.EachElement(d.records, func(_ int, value []byte) bool {
+		bytes = max(bytes, int64(len(value)))
+		return true
+	})
+	return bytes
 }
 
 // feed splits the records one by one. Each has an identity of its own, made of the request's id, which is the same when

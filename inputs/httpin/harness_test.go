@@ -91,8 +91,10 @@ func startFor(t *testing.T, cfg Config, drain time.Duration, changes ...func(*In
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		goleak.VerifyNone(t, before)
-		if n := s.in.room.size; !s.in.room.bytes.TryAcquire(n) || len(s.in.places) > 0 {
-			t.Error("not all of the room was given back")
+		for name, p := range map[string]*pool{"senders": &s.in.pool, "strangers": &s.in.strangers} {
+			if !p.room.bytes.TryAcquire(p.room.size) || len(p.places) > 0 {
+				t.Errorf("not all of the room of %s was given back", name)
+			}
 		}
 	})
 	s.agent = s.Start(s.in, drain)

@@ -25,8 +25,9 @@ type Input struct {
 	credentials []credential
 	splitter    *split.Splitter
 	trust       *trust
-	room        *room
-	places      chan struct{} // requests at one time
+	pool                      // of those who are known
+	strangers   pool          // of those whose messages have to be read first: whoever writes two headers may use it up
+	checks      chan struct{} // requests whose credentials are looked at
 	work        work
 
 	mu        sync.Mutex
@@ -44,12 +45,14 @@ func New(cfg Config, env pipeline.Env) (*Input, error) {
 	}
 	in := &Input{
 		config: cfg.withDefaults(), name: env.Name, log: cmp.Or(env.Log, slog.New(slog.DiscardHandler)),
-		trust: newTrust(), listening: make(chan struct{}),
+		trust: newTrust(), listening: make(chan struct{}), checks: make(chan struct{}, maxChecks),
 	}
 	in.credentials = in.config.credentials()
-	in.splitter = split.New(in.config.Options(in.config.MaxDecompressed))
-	in.room = newRoom(int64(in.config.MaxBuffered))
-	in.places = make(chan struct{}, in.config.MaxRequests)
+	options := in.config.Options(in.config.MaxDecompressed)
+	options.Unpacking = split.NewUnpacking(in.config.unpackers(), maxWindow)
+	in.splitter = split.New(options)
+	in.pool = newPool(int64(in.config.MaxBuffered), in.config.MaxRequests)
+	in.strangers = newPool(int64(in.config.MaxBuffered)/4, max(1, in.config.MaxRequests/4))
 	if cfg.TLS != nil {
 		var err error
 		if in.tls, err = cfg.TLS.Server(); err != nil {

@@ -3,6 +3,7 @@ package httpin
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -10,10 +11,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/trailcast/trailcast/formats/split"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -170,6 +174,192 @@ func TestMemoryOfBodiesIsBounded(t *testing.T) {
 	s.send(c, strings.Repeat(" ", 10<<10-2)+"{}")
 	s.answerTo(c).want(t, 200, ok1)
 	s.post(large).want(t, 200, ok1)
+}
+
+// TestBuffersCountWhileTheyAreCopied holds it for the old buffer and the new one.
+func TestBuffersCountWhileTheyAreCopied(t *testing.T) {
+	const kib = 1 << 10
+	for name, c := range map[string]struct {
+		room, others int64
+		want         error
+	}{
+		"enough":         {100 * kib, 50 * kib, nil}, // 16 and 32
+		"for one only":   {100 * kib, 60 * kib, errFull},
+		"a small room":   {40 * kib, 0, nil}, // alone a body may fill the room
+		"and others":     {40 * kib, 1, errFull},
+		"too small":      {30 * kib, 0, errLarge},
+		"too small, too": {30 * kib, 10 * kib, errLarge},
+	} {
+		p := newPool(c.room, 2)
+		if !p.room.bytes.TryAcquire(c.others) {
+			t.Fatal("no room for others")
+		}
+		held, err := p.enter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := held.enlarge(nil, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(b, "text"...)
+		larger, err := held.enlarge(b[:cap(b)], 1<<20)
+		if !errors.Is(err, c.want) || err == nil && (cap(larger) != 32*kib || string(larger[:4]) != "text" || held.held != 32*kib) || err != nil && held.held != 16*kib {
+			t.Errorf("%s: %d bytes, %d held, %v", name, cap(larger), held.held, err)
+		}
+		held.leave()
+		if !p.room.bytes.TryAcquire(c.room-c.others) || len(p.places) > 0 {
+			t.Errorf("%s: not all was given back", name)
+		}
+	}
+}
+
+// TestCopiesOfRecordsCount has a Firehose request for whose body there is room, but not for what becomes of its record.
+func TestCopiesOfRecordsCount(t *testing.T) {
+	s := start(t, Config{AccessKey: accessKey, MaxBody: 60 << 10, MaxBuffered: 100 << 10})
+	body := firehoseBody(trail("a") + strings.Repeat(" ", 22<<10))
+	if !s.in.room.bytes.TryAcquire(30 << 10) {
+		t.Fatal("no room")
+	}
+	s.firehose(body).wantFirehose(t, 503, "")
+	s.nothing()
+	s.in.room.bytes.Release(30 << 10)
+	s.firehose(body).wantFirehose(t, 200, "")
+	s.firehose(firehoseBody(trail("b")+strings.Repeat(" ", 42<<10))).wantFirehose(t, 200, "") // larger than what is left, but alone
+}
+
+// wideZstd is an empty line in a frame that asks for a window of 128 MiB.
+const wideZstd = "\x28\xb5\x2f\xfd\x00\x88\x09\x00\x00\n"
+
+// TestWideWindows has few bytes that ask for much memory. What is counted is all that was ever allocated, so that the
+// garbage collector makes no difference.
+func TestWideWindows(t *testing.T) {
+	s := start(t, Config{MaxBody: 1 << 20, MaxBuffered: 4 << 20})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 8 {
+		s.post(wideZstd).want(t, 200, `{"events":0,"rejected":1}`)
+	}
+	runtime.ReadMemStats(&after)
+	if n := (after.TotalAlloc - before.TotalAlloc) >> 20; n > 256 {
+		t.Errorf("%d MiB were allocated", n)
+	}
+	if a := s.Aside(); len(a) != 8 || !strings.Contains(a[0].Reason, "zstd") {
+		t.Errorf("quarantine: %+v", a)
+	}
+}
+
+// blocking is a frame that waits.
+type blocking struct {
+	once           sync.Once
+	begun, release chan struct{}
+}
+
+func (b *blocking) Feed(context.Context, []pipeline.Event) error {
+	b.once.Do(func() { close(b.begun) })
+	<-b.release
+	return nil
+}
+
+func (b *blocking) Broken(context.Context, pipeline.Broken) error { return nil }
+
+// TestUnpackingIsBounded has a request that is unpacked and does not end: others that are to be unpacked wait, wherever
+// the compressed data stands, and those without any do not.
+func TestUnpackingIsBounded(t *testing.T) {
+	s := start(t, Config{MaxBody: 1 << 20, MaxBuffered: 4 << 20, Timeout: time.Second}) // room for one
+	b := &blocking{begun: make(chan struct{}), release: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() {
+		data := packed(strings.Repeat(trail("first")+"\n", 2_000)) // more than one batch
+		_, err := s.in.splitter.Split(context.Background(), strings.NewReader(data), &pipeline.Origin{}, split.Base{}, b)
+		ended <- err
+	}()
+	<-b.begun
+	posts := map[string][]string{
+		packed(trail("gzip")):    nil,
+		zstandard(trail("zstd")): nil,
+		`{"awslogs":{"data":"` + base64.StdEncoding.EncodeToString([]byte(packed(logs7("s", trail("inside"))))) + `"}}`: nil,
+		firehoseBody(packed(trail("firehose"))): {headerFirehoseID, requestID},
+	}
+	answers := make(chan reply, len(posts))
+	for body, headers := range posts {
+		go func() {
+			got, _ := s.try(s.url, body, headers...)
+			answers <- got
+		}()
+	}
+	s.post(trail("plain")).want(t, 200, ok1)
+	for range posts {
+		if got := <-answers; got.status != 503 {
+			t.Errorf("answered %d %s", got.status, got.body)
+		}
+	}
+	if s.Total() != 1 {
+		t.Errorf("%d events", s.Total())
+	}
+	close(b.release)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for body, headers := range posts {
+		s.post(body, headers...).want(t, 200, "")
+	}
+}
+
+// snsHead is a request with what a message of SNS has in its header.
+func snsHead(length int) string {
+	return strings.Replace(head(length), "\r\n\r\n", "\r\n"+headerSNSType+": Notification\r\n"+headerSNSTopic+": "+snsTopic+"\r\n\r\n", 1)
+}
+
+// TestStrangersShutNobodyOut has senders whom nobody knows begin what might be messages of SNS.
+func TestStrangersShutNobodyOut(t *testing.T) {
+	s := start(t, Config{SNSTopics: []string{snsTopic}, AccessKey: accessKey, MaxRequests: 8, MaxBody: 200 << 10, MaxBuffered: 400 << 10})
+	sns := []string{headerSNSType, "Notification", headerSNSTopic, snsTopic}
+	var slow []net.Conn
+	for range 2 {
+		c := s.dial()
+		s.send(c, snsHead(30<<10)+strings.Repeat(" ", 29<<10))
+		slow = append(slow, c)
+	}
+	s.Wait("two of them", func() bool { return len(s.in.strangers.places) == 2 })
+	if !s.in.room.bytes.TryAcquire(s.in.room.size) || len(s.in.places) > 0 {
+		t.Error("they take what others could")
+	} else {
+		s.in.room.bytes.Release(s.in.room.size)
+	}
+	if got := s.post("{}", sns...); got.status != 503 || !strings.Contains(got.body, "max_requests") {
+		t.Errorf("a third is answered %d %s", got.status, got.body)
+	}
+	s.post(trail("a")+strings.Repeat(" ", 190<<10), headerFirehoseKey, accessKey).want(t, 200, ok1)
+	end := func(i int) {
+		s.send(slow[i], strings.Repeat(" ", 1<<10))
+		s.answerTo(slow[i]).want(t, 400, "")
+		s.Wait("its end", func() bool { return len(s.in.strangers.places) == 1-i })
+	}
+	end(0)
+	if got := s.post(strings.Repeat(" ", 80<<10), sns...); got.status != 503 || !strings.Contains(got.body, "max_buffered") {
+		t.Errorf("one that is too large beside the other is answered %d %s", got.status, got.body)
+	}
+	end(1)
+	s.post(strings.Repeat(" ", 110<<10), sns...).want(t, 413, "")
+}
+
+// TestStrangersHaveOneDeadline has a sender who would be in time for each part of a body.
+func TestStrangersHaveOneDeadline(t *testing.T) {
+	s := start(t, Config{SNSTopics: []string{snsTopic}, ReadTimeout: 400 * time.Millisecond})
+	c := s.dial()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_, err := io.WriteString(c, snsHead(20*progress))
+		for i := 0; i < 20 && err == nil; i++ {
+			_, err = io.WriteString(c, strings.Repeat(" ", progress))
+			time.Sleep(100 * time.Millisecond) // a slow client, which is what is tested
+		}
+	}()
+	s.answerTo(c).want(t, 503, `{"error":"the body breaks off"}`)
+	_ = c.Close()
+	<-over
 }
 
 func TestTooManyConnections(t *testing.T) {

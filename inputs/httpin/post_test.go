@@ -89,8 +89,8 @@ func TestRepeats(t *testing.T) {
 }
 
 func TestPaths(t *testing.T) {
-	s := start(t, Config{Paths: []string{"/firehose", "/sns/"}})
-	for path, status := range map[string]int{"firehose": 200, "sns/": 200, "": 404, "sns": 404, "firehose/": 404, "firehose/../x": 404, "FIREHOSE": 404, "firehose?a=b": 200} {
+	s := start(t, Config{Paths: []string{"/firehose", "/sns/", "/a%20b"}})
+	for path, status := range map[string]int{"firehose": 200, "sns/": 200, "": 404, "sns": 404, "firehose/": 404, "firehose/../x": 404, "FIREHOSE": 404, "firehose?a=b": 200, "fire%68ose": 404, "%66irehose": 404, "sns%2F": 404, "a%20b": 200, "%61%20b": 404} {
 		got, err := s.try(s.url+path, trail("a"))
 		if err != nil || got.status != status {
 			t.Errorf("/%s: %d, %v", path, got.status, err)

@@ -54,16 +54,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *server) take(w http.ResponseWriter, r *http.Request) (pipeline.Result, error) {
 	var none pipeline.Result
 	switch {
-	case !slices.Contains(s.config.Paths, r.URL.Path):
+	case !slices.Contains(s.config.Paths, r.URL.EscapedPath()):
 		return none, refuse(http.StatusNotFound, "nothing is taken at this path")
 	case r.Method != http.MethodPost:
 		return none, refuse(http.StatusMethodNotAllowed, "only POST is taken")
-	}
-	select {
-	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
-	default:
-		return none, errBusy
 	}
 	known, err := s.authentic(r)
 	if err != nil {
@@ -83,20 +77,23 @@ func (s *server) take(w http.ResponseWriter, r *http.Request) (pipeline.Result, 
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
-	held := share{room: s.room}
-	defer held.release()
-	limit := int64(s.config.MaxBody)
+	limit, shared := int64(s.config.MaxBody), &s.pool
 	if !known {
-		limit = min(limit, maxSNS)
+		limit, shared = min(limit, maxSNS), &s.strangers
 	}
-	body, err := s.readBody(s.ctx, w, r, limit, &held)
+	held, err := shared.enter()
+	if err != nil {
+		return none, err
+	}
+	defer held.leave()
+	body, err := s.readBody(s.ctx, w, r, limit, s.pace(known, limit), held)
 	if err != nil {
 		return none, err
 	}
 	var feed feed
 	switch {
 	case isFirehose(r):
-		feed, err = s.firehose(r, body, &held)
+		feed, err = s.firehose(r, body, held)
 	case isSNS(r):
 		feed, err = s.sns(ctx, r, body, known)
 	default:
@@ -105,11 +102,15 @@ func (s *server) take(w http.ResponseWriter, r *http.Request) (pipeline.Result, 
 	if err != nil || feed == nil {
 		return none, err
 	}
-	return s.deliver(r, feed, &held)
+	if !known { // it is now
+		if err := held.move(&s.pool); err != nil {
+			return none, err
+		}
+	}
+	return s.deliver(r, feed, held)
 }
 
 var (
-	errBusy        = errors.New("too many requests at one time (option max_requests)")
 	errUnknown     = errors.New("the request has no credentials that are known here")
 	errCredentials = errors.New("credentials can not be checked at present")
 	errUndelivered = errors.New("not delivered; it is to be sent again")

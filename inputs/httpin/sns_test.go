@@ -59,7 +59,8 @@ var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
 
 func newFakeSNS(t testing.TB) *fakeSNS {
 	f := &fakeSNS{t: t, authority: newAuthority(t), key: rsaKey()}
-	cert, key := f.authority.pair("sns.us-east-1.amazonaws.com", "sns.cn-north-1.amazonaws.com.cn", "other.example")
+	cert, key := f.authority.pair("sns.us-east-1.amazonaws.com", "sns.cn-north-1.amazonaws.com.cn", "other.example", "sns.s3-eu-west-1.amazonaws.com",
+		"sns.s3-website-eu-west-1.amazonaws.com", "sns.s3-accelerate.amazonaws.com", "sns.s3.eu-west-1.amazonaws.com")
 	f.server = httptest.NewUnstartedServer(f)
 	f.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	f.server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}}
@@ -294,6 +295,13 @@ func TestForgedMessages(t *testing.T) {
 	subscribe := confirmation("SubscriptionConfirmation")
 	hostile := func(url string) message { return f.signed(subscribe.with("SubscribeURL", url)) }
 	query := strings.TrimPrefix(subscribe["SubscribeURL"], snsURL)
+	// bucket moves a message to a region that makes the host of SNS one of S3's, of which anybody may have a part.
+	bucket := func(m message, region string) message {
+		for name, value := range m {
+			m[name] = strings.ReplaceAll(value, "us-east-1", region)
+		}
+		return f.signed(m)
+	}
 	for name, c := range map[string]struct {
 		m       message
 		headers []string
@@ -318,6 +326,12 @@ func TestForgedMessages(t *testing.T) {
 		"others' topic in body":   {f.signed(notification(trail("a")).with("TopicArn", "arn:aws:sns:us-east-1:999999999999:MyTopic")), []string{headerSNSTopic, snsTopic}, 403},
 		"another name":            {f.signed(notification(trail("a")).with("TopicArn", "arn:aws:sns:us-east-1:123456789012:Other")), []string{headerSNSTopic, snsTopic}, 403},
 		"a region that is a host": {f.signed(notification(trail("a")).with("TopicArn", "arn:aws:sns:evil.example#:123456789012:MyTopic")), nil, 403},
+		"a bucket called sns":     {bucket(notification(trail("a")), "s3-eu-west-1"), nil, 403},
+		"the same, of a website":  {bucket(notification(trail("a")), "s3-website-eu-west-1"), nil, 403},
+		"the same, accelerated":   {bucket(notification(trail("a")), "s3-accelerate"), nil, 403},
+		"the same, with a dot":    {bucket(notification(trail("a")), "s3.eu-west-1"), nil, 403},
+		"a bucket to confirm at":  {bucket(confirmation("SubscriptionConfirmation"), "s3-eu-west-1"), nil, 403},
+		"a bucket to confirm":     {hostile("https://sns.s3-eu-west-1.amazonaws.com" + query), nil, 403},
 		"old":                     {f.signed(notification(trail("a")).with("Timestamp", time.Now().Add(-3*time.Hour).UTC().Format(time.RFC3339))), nil, 403},
 		"no time":                 {f.signed(notification(trail("a")).with("Timestamp", "yesterday")), nil, 403},
 		"an old subscription":     {f.signed(subscribe.with("Timestamp", time.Now().Add(-3*time.Hour).UTC().Format(time.RFC3339))), nil, 403},
@@ -349,6 +363,80 @@ func TestForgedMessages(t *testing.T) {
 				t.Errorf("asked %v", asked)
 			}
 		})
+	}
+}
+
+func TestRegions(t *testing.T) {
+	for region, want := range map[string]bool{
+		"us-east-1": true, "eu-central-2": true, "ap-southeast-7": true, "mx-central-1": true, "il-central-1": true, "cn-north-1": true,
+		"us-gov-west-1": true, "us-iso-east-1": true, "us-isob-east-1": true, "eu-isoe-west-1": true,
+		"s3-eu-west-1": false, "s3-us-gov-west-1": false, "s3-fips-us-gov-west-1": false, "s3-website-eu-west-1": false,
+		"s3-website.eu-west-1": false, "s3-accelerate": false, "s3-external-1": false, "s3.eu-west-1": false, "s3": false, "s3-1": false,
+		"eu-west-1.s3": false, "us-east": false, "us-1": false, "us-east-100": false, "us-east-1a": false, "US-EAST-1": false, "": false,
+		"us--east-1": false, "-us-east-1": false, "us-east-1-": false, "us-east-1\n": false, "us-east-1/": false, "us-e4st-1": false,
+	} {
+		host, err := snsHost("arn:aws:sns:" + region + ":123456789012:name")
+		if (err == nil) != want || want && host != "sns."+region+".amazonaws.com" {
+			t.Errorf("%q: %q, %v", region, host, err)
+		}
+	}
+}
+
+// TestWaitingForAWSIsNoVerdict has a genuine message while the places for requests to AWS are taken.
+func TestWaitingForAWSIsNoVerdict(t *testing.T) {
+	f := newFakeSNS(t)
+	s := start(t, Config{SNSTopics: []string{snsTopic}}, f.use, func(in *Input) { in.trust.wait = 50 * time.Millisecond })
+	for range trustRequests {
+		s.in.trust.places <- struct{}{}
+	}
+	m := f.signed(notification(trail("a")))
+	s.sns(m).want(t, 503, "")
+	for range trustRequests {
+		<-s.in.trust.places
+	}
+	s.sns(m).want(t, 200, ok1)
+}
+
+// TestGoneClientsAreNoVerdict has a client that leaves while its certificate is fetched.
+func TestGoneClientsAreNoVerdict(t *testing.T) {
+	s, f := subscribed(t)
+	asked := make(chan struct{})
+	f.answerWith(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	})
+	m := f.signed(notification(trail("a")))
+	c := s.dial()
+	s.send(c, snsHead(len(m.body()))+m.body())
+	<-asked
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Wait("the end of the request", func() bool { return len(s.in.strangers.places) == 0 })
+	f.answerWith(nil)
+	s.sns(m).want(t, 200, ok1)
+}
+
+// TestVerifiedMessagesAreNoStrangers holds that messages which wait for an output do not use up what is there for those
+// that are not verified yet.
+func TestVerifiedMessagesAreNoStrangers(t *testing.T) {
+	s, f := subscribed(t, func(c *Config) { c.MaxRequests = 4 })
+	release := s.Hold()
+	answers := make(chan reply, 4)
+	for i := range int64(4) {
+		m := f.signed(notification(trail(fmt.Sprint(i))))
+		go func() {
+			got, _ := s.try(s.url, m.body(), headerSNSType, "Notification", headerSNSTopic, snsTopic)
+			answers <- got
+		}()
+		s.Wait("the event", func() bool { return s.agent.Stats().EventsInFlight == i+1 })
+	}
+	s.sns(f.signed(notification(trail("one more")))).want(t, 503, "")
+	release()
+	for range 4 {
+		if got := <-answers; got.status != 200 {
+			t.Errorf("answered %d %s", got.status, got.body)
+		}
 	}
 }
 

@@ -30,6 +30,7 @@ import (
 type trust struct {
 	client *http.Client
 	places chan struct{} // requests to AWS at one time
+	wait   time.Duration // for a place
 
 	mu    sync.Mutex
 	known map[string]verdict // by SigningCertURL
@@ -43,7 +44,8 @@ type verdict struct {
 }
 
 const (
-	trustTimeout  = 10 * time.Second // of one request to AWS; SNS waits 15 s for its answer
+	trustTimeout  = 10 * time.Second // of one request to AWS
+	trustWait     = 5 * time.Second  // before it; SNS waits 15 s for its answer
 	trustRequests = 2
 	maxKnown      = 32
 	keepCert      = 24 * time.Hour
@@ -63,6 +65,7 @@ func newTrust() *trust {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		places: make(chan struct{}, trustRequests),
+		wait:   trustWait,
 		known:  map[string]verdict{},
 	}
 }
@@ -117,7 +120,12 @@ func (t *trust) confirm(ctx context.Context, m *snsMessage) error {
 	if !isSubscribeURL(m, host) {
 		return refuse(http.StatusForbidden, "the SubscribeURL of the SNS message is not that of SNS in the topic's region")
 	}
-	if _, err := t.get(ctx, m.subscribeURL); err != nil {
+	err = t.enter(ctx)
+	if err == nil {
+		defer t.leave()
+		_, err = t.get(ctx, m.subscribeURL)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: confirm the subscription of %s: %w", errUntold, m.topic, err)
 	}
 	return nil
@@ -181,24 +189,32 @@ func isSubscribeURL(m *snsMessage, host string) bool {
 
 // certificate returns the certificate of a URL that isCertURL has passed.
 func (t *trust) certificate(ctx context.Context, url string, names []string) (*x509.Certificate, error) {
-	now := time.Now()
-	t.mu.Lock()
-	v, ok := t.known[url]
-	t.mu.Unlock()
-	if !ok || now.After(v.until) {
-		v = verdict{until: now.Add(keepCert)}
-		if v.cert, v.err = t.fetch(ctx, url); v.err != nil {
-			if ctx.Err() != nil { // this client has gone; that says nothing about the certificate
+	v, ok := t.recall(url)
+	if !ok {
+		if err := t.enter(ctx); err != nil {
+			return nil, err
+		}
+		defer t.leave()
+		if v, ok = t.recall(url); !ok { // and nobody has fetched it meanwhile
+			v = t.fetch(ctx, url)
+			if v.err != nil && ctx.Err() != nil { // this client has gone; that says nothing about the certificate
 				return nil, v.err
 			}
-			v.until = now.Add(keepFailure)
+			t.keep(url, v)
 		}
-		t.keep(url, v)
 	}
 	if v.err != nil {
 		return nil, v.err
 	}
-	return v.cert, checkCertificate(v.cert, now, names)
+	return v.cert, checkCertificate(v.cert, time.Now(), names)
+}
+
+// recall returns a verdict that still holds.
+func (t *trust) recall(url string) (verdict, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v, ok := t.known[url]
+	return v, ok && !time.Now().After(v.until)
 }
 
 // keep remembers a verdict. Where there are too many, the one that ends first goes: a failure, if there is any. Whoever
@@ -218,7 +234,16 @@ func (t *trust) keep(url string, v verdict) {
 	t.known[url] = v
 }
 
-func (t *trust) fetch(ctx context.Context, url string) (*x509.Certificate, error) {
+func (t *trust) fetch(ctx context.Context, url string) verdict {
+	now := time.Now()
+	cert, err := t.download(ctx, url)
+	if err != nil {
+		return verdict{err: err, until: now.Add(keepFailure)}
+	}
+	return verdict{cert: cert, until: now.Add(keepCert)}
+}
+
+func (t *trust) download(ctx context.Context, url string) (*x509.Certificate, error) {
 	text, err := t.get(ctx, url)
 	if err != nil {
 		return nil, fmt.Errorf("fetch %s: %w", url, err)
@@ -252,16 +277,26 @@ func checkCertificate(cert *x509.Certificate, now time.Time, names []string) err
 	return nil
 }
 
-// get fetches a small file. Errors do not hold the URL, which may hold a token.
+// enter waits for a place to ask AWS. That there is none says nothing about what was to be asked for.
+func (t *trust) enter(ctx context.Context) error {
+	late := time.NewTimer(t.wait)
+	defer late.Stop()
+	select {
+	case t.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-late.C:
+		return errors.New("other requests to AWS take all the time that there is")
+	}
+}
+
+func (t *trust) leave() { <-t.places }
+
+// get fetches a small file, for who has a place. Errors do not hold the URL, which may hold a token.
 func (t *trust) get(ctx context.Context, address string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, trustTimeout)
 	defer cancel()
-	select {
-	case t.places <- struct{}{}:
-		defer func() { <-t.places }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, withoutURL(err)

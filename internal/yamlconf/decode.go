@@ -3,7 +3,7 @@
 //
 // Anchors and aliases are allowed for whole values; merge keys (<<), tags (!!str) and a second document are refused.
 // ${NAME} and ${NAME:-default} are expanded in scalar values after parsing, so that an environment variable can never
-// add keys; not in keys and not in conf.Text. $${ stands for a literal ${.
+// add keys; not in keys and not in conf.Text. $${ stands for a literal ${. A conf.Secret that is given must not be empty.
 package yamlconf
 
 import (

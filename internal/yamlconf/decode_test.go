@@ -14,19 +14,20 @@ import (
 
 // server, program and item stand for the configurations of components.
 type server struct {
-	URL      []string          `conf:"url" required:"true" example:"nats://127.0.0.1:4222"`
-	Subject  conf.Text         `conf:"subject"`
-	Timeout  time.Duration     `conf:"timeout" default:"10s"`
-	Size     conf.Size         `conf:"size" default:"4MiB"`
-	Workers  int               `conf:"workers" default:"2"`
-	Ratio    float64           `conf:"ratio"`
-	Create   bool              `conf:"create"`
-	Mode     string            `conf:"mode" default:"fast" enum:"fast,slow,safe"`
-	Password conf.Secret       `conf:"password"`
-	TLS      *tls              `conf:"tls"`
-	Retry    retry             `conf:"retry"`
-	Labels   map[string]string `conf:"labels"`
-	Internal int               `conf:"-"`
+	URL      []string               `conf:"url" required:"true" example:"nats://127.0.0.1:4222"`
+	Subject  conf.Text              `conf:"subject"`
+	Timeout  time.Duration          `conf:"timeout" default:"10s"`
+	Size     conf.Size              `conf:"size" default:"4MiB"`
+	Workers  int                    `conf:"workers" default:"2"`
+	Ratio    float64                `conf:"ratio"`
+	Create   bool                   `conf:"create"`
+	Mode     string                 `conf:"mode" default:"fast" enum:"fast,slow,safe"`
+	Password conf.Secret            `conf:"password"`
+	Users    map[string]conf.Secret `conf:"users"`
+	TLS      *tls                   `conf:"tls"`
+	Retry    retry                  `conf:"retry"`
+	Labels   map[string]string      `conf:"labels"`
+	Internal int                    `conf:"-"`
 	Untagged int
 }
 
@@ -193,7 +194,7 @@ func TestMistakes(t *testing.T) {
 			`f.yaml:2:22: items[0].server.subjct: unknown key (did you mean "subject"?)`},
 		"field that is no configuration": {
 			"items:\n  - server: {url: a, Untagged: 1}\n", `f.yaml:2:22: items[0].server.Untagged: unknown key ` +
-				`(known: url, subject, timeout, size, workers, ratio, create, mode, password, tls, retry, labels)`},
+				`(known: url, subject, timeout, size, workers, ratio, create, mode, password, users, tls, retry, labels)`},
 		"duplicate key": {
 			"state_dir: x\nstate_dir: y\n", `f.yaml:2:1: state_dir: duplicate key (first given in line 1)`},
 		"missing required": {
@@ -211,6 +212,19 @@ func TestMistakes(t *testing.T) {
 		"required emptied by the environment": {
 			"items:\n  - server: {url: a, tls: {ca_file: '${EMPTY}'}}\n",
 			`f.yaml:2:37: items[0].server.tls.ca_file: ${EMPTY} is empty, but a value is required`},
+		"empty secret": {
+			"items:\n  - server: {url: a, password: ''}\n",
+			`f.yaml:2:32: items[0].server.password: the secret is empty (leave the key out where no secret is meant)`},
+		"secret emptied by the environment": {
+			"items:\n  - server: {url: a, password: '${EMPTY}${NONE:-}'}\n",
+			`f.yaml:2:32: items[0].server.password: the secret is empty: there is nothing in ${EMPTY}${NONE:-} ` +
+				`(leave the key out where no secret is meant)`},
+		"secret of nothing": {
+			"items:\n  - server: {url: a, password: }\n", `f.yaml:2:32: items[0].server.password: no value is given, expected a text`},
+		"empty secrets by name": {
+			"items:\n  - server: {url: a, users: {b: x, c: '${EMPTY}', d: \"\"}}\n",
+			`f.yaml:2:39: items[0].server.users.c: the secret is empty: there is nothing in ${EMPTY} (leave the key out where no secret is meant)
+f.yaml:2:54: items[0].server.users.d: the secret is empty (leave the key out where no secret is meant)`},
 		"required list emptied by the environment": {
 			"items:\n  - server: {url: '${EMPTY}'}\n",
 			`f.yaml:2:19: items[0].server.url: ${EMPTY} is empty, but a value is required`},

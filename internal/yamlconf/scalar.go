@@ -35,6 +35,10 @@ func (d *Decoder) scalar(n Node, v reflect.Value, f *field) {
 	if !ok {
 		return
 	}
+	if v.Type() == secretType && text == "" {
+		d.emptySecret(n)
+		return
+	}
 	shown := strconv.Quote(text)
 	if text != n.n.Value {
 		shown = "the value of " + n.n.Value // an environment variable may be a secret in the wrong place
@@ -105,6 +109,16 @@ func scalarName(t reflect.Type, f *field) string {
 		return "a number"
 	}
 	return "a whole number"
+}
+
+// emptySecret reports a secret that is written, but empty. To a component it would look like one that is not there: it
+// might let everybody in, or come with nothing where it should not.
+func (d *Decoder) emptySecret(n Node) {
+	msg := "the secret is empty"
+	if n.n.Value != "" { // nothing but variables can become nothing
+		msg += ": there is nothing in " + n.n.Value
+	}
+	d.report(n.value(), n.path, msg, "leave the key out where no secret is meant")
 }
 
 // hide keeps a value out of excerpts. A value of several lines is hidden from its beginning to its last line.
