@@ -11,19 +11,18 @@ import (
 	"cmp"
 	"errors"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/listener"
 	"github.com/trailcast/trailcast/internal/splitconf"
-	"github.com/trailcast/trailcast/internal/tlsserver"
 )
 
 // Config is what users write under `forward`.
 type Config struct {
 	Listen string `conf:"listen" default:"127.0.0.1:24224" doc:"Address and port to listen on, or the path of a Unix socket." example:"0.0.0.0:24224"`
 
-	TLS            *tlsserver.Config      `conf:"tls" doc:"TLS settings. Without them everything but the shared key and passwords crosses the network in plain text."`
+	TLS            *listener.TLS          `conf:"tls" doc:"TLS settings. Without them everything but the shared key and passwords crosses the network in plain text."`
 	SharedKey      conf.Secret            `conf:"shared_key" doc:"Key that clients must know (shared_key in Fluentd, Shared_Key in Fluent Bit)."`
 	SharedKeyFile  string                 `conf:"shared_key_file" doc:"File with the shared key, read at each connect."`
 	Users          map[string]conf.Secret `conf:"users" doc:"Passwords of users by their names. Clients must then be one of them, beside knowing the shared key." example:"{edge: change-me}"`
@@ -69,7 +68,7 @@ func (c *Config) Validate() error {
 			wrong("users", "user %q has an empty name or password", name)
 		}
 	}
-	if network == "tcp" && !loopback(host) && !known && !c.mutual() && !c.AllowAnonymous {
+	if network == "tcp" && !listener.Loopback(host) && !known && !c.mutual() && !c.AllowAnonymous {
 		errs = append(errs, &conf.Error{Field: "listen", Msg: "whoever reaches " + address + " could write events",
 			Hint: "set shared_key, or tls.client_ca_file, or allow_anonymous: true"})
 	}
@@ -101,19 +100,7 @@ func (c *Config) mutual() bool { return c.TLS != nil && c.TLS.ClientCAFile != ""
 
 // address returns where to listen, as net.Listen takes it.
 func (c *Config) address() (network, address string) {
-	address = cmp.Or(c.Listen, "127.0.0.1:24224")
-	if path, ok := strings.CutPrefix(address, "unix://"); ok {
-		return "unix", path
-	}
-	if strings.ContainsRune(address, '/') {
-		return "unix", address
-	}
-	return "tcp", address
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return listener.Address(cmp.Or(c.Listen, "127.0.0.1:24224"))
 }
 
 // withDefaults fills in what a program that makes a Config itself has left out.

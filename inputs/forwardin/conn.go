@@ -145,7 +145,7 @@ func (c *conn) settled(m *message, weight int64, r pipeline.Result) {
 		return
 	}
 	if m.ack == nil {
-		c.in.lost.do(func(more int) {
+		c.in.lost.Do(func(more int) {
 			c.in.log.Warn("a message was not delivered, and its client did not ask for an acknowledgement: it may not send it again",
 				"tag", m.tag, "err", r.Err, "more", more)
 		})
@@ -199,7 +199,7 @@ func (c *conn) report(err error) {
 		} else if errors.Is(err, io.ErrUnexpectedEOF) {
 			err = errors.New("the client has gone in the middle of a message")
 		}
-		c.in.broken.do(func(more int) {
+		c.in.broken.Do(func(more int) {
 			c.in.log.Warn("a connection was closed", "client", client, "err", err, "more", more)
 		})
 	}

@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/listener"
 	"github.com/trailcast/trailcast/internal/splitconf"
-	"github.com/trailcast/trailcast/internal/tlsserver"
 )
 
 // A real Fluent Bit as the client, where one is on PATH or named by FLUENT_BIT.
@@ -140,7 +140,7 @@ var inLog = splitconf.Config{Unwrap: []string{"log"}}
 func TestFluentBit(t *testing.T) {
 	fluentBitFile(t)
 	cert, key := certificate(t)
-	secure := &tlsserver.Config{CertFile: cert, KeyFile: key}
+	secure := &listener.TLS{CertFile: cert, KeyFile: key}
 	const ack, withKey, withTLS = "    Require_ack_response on\n", "    Shared_Key the key\n    Self_Hostname edge\n", "    tls on\n    tls.verify on\n    tls.ca_file CERT\n"
 	for name, c := range map[string]struct {
 		input Config

@@ -14,6 +14,7 @@ import (
 
 	"github.com/trailcast/trailcast/formats/split"
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/listener"
 	"github.com/trailcast/trailcast/internal/msgpack"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -35,7 +36,7 @@ type Input struct {
 	listener  net.Listener  // while Run accepts
 	listening chan struct{} // closed when it is there for the first time
 
-	broken, lost, full, refused *occasional
+	broken, lost, full, refused *listener.Occasional
 }
 
 // New returns an input. It listens in Run; what is wrong in a file that cfg names is an error here.
@@ -46,7 +47,7 @@ func New(cfg Config, env pipeline.Env) (*Input, error) {
 	in := &Input{
 		config: cfg.withDefaults(), name: env.Name, log: cmp.Or(env.Log, slog.New(slog.DiscardHandler)),
 		begun: strconv.FormatInt(time.Now().UnixNano(), 36), listening: make(chan struct{}),
-		broken: &occasional{}, lost: &occasional{}, full: &occasional{}, refused: &occasional{},
+		broken: &listener.Occasional{}, lost: &listener.Occasional{}, full: &listener.Occasional{}, refused: &listener.Occasional{},
 	}
 	in.splitter = split.New(in.config.Options(in.config.MaxDecompressed))
 	in.limits = msgpack.Limits{Bytes: int(in.config.MaxRecord)}
@@ -116,7 +117,7 @@ func (in *Input) Run(ctx context.Context, to pipeline.Intake) error {
 			if errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			in.refused.do(func(more int) { in.log.Warn("a connection can not be accepted", "err", err, "more", more) })
+			in.refused.Do(func(more int) { in.log.Warn("a connection can not be accepted", "err", err, "more", more) })
 			select { // out of file descriptors, mostly: connections that end give some back
 			case <-time.After(100 * time.Millisecond):
 			case <-ctx.Done():
@@ -137,7 +138,7 @@ func (in *Input) place(ctx context.Context, places chan<- struct{}) error {
 		return nil
 	default:
 	}
-	in.full.do(func(more int) {
+	in.full.Do(func(more int) {
 		in.log.Warn("no more connections are taken until others end (option max_connections)", "connections", cap(places), "more", more)
 	})
 	select {

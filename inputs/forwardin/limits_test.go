@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/trailcast/trailcast/internal/conf"
-	"github.com/trailcast/trailcast/internal/tlsserver"
+	"github.com/trailcast/trailcast/internal/listener"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -168,7 +168,7 @@ func TestDeadlines(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
-	mtls := &tlsserver.Config{CertFile: "c", KeyFile: "k", ClientCAFile: "ca"}
+	mtls := &listener.TLS{CertFile: "c", KeyFile: "k", ClientCAFile: "ca"}
 	for name, c := range map[string]struct {
 		config Config
 		field  string // "": none
@@ -180,7 +180,7 @@ func TestMistakes(t *testing.T) {
 		"anonymous":                {Config{Listen: ":24224"}, "listen"},
 		"anonymous, IPv6":          {Config{Listen: "[::]:24224"}, "listen"},
 		"anonymous, by name":       {Config{Listen: "collector:24224"}, "listen"},
-		"anonymous, TLS":           {Config{Listen: "0.0.0.0:24224", TLS: &tlsserver.Config{CertFile: "c", KeyFile: "k"}}, "listen"},
+		"anonymous, TLS":           {Config{Listen: "0.0.0.0:24224", TLS: &listener.TLS{CertFile: "c", KeyFile: "k"}}, "listen"},
 		"anonymous, and so wanted": {Config{Listen: ":24224", AllowAnonymous: true}, ""},
 		"a key":                    {Config{Listen: ":24224", SharedKey: "k"}, ""},
 		"a key in a file":          {Config{Listen: ":24224", SharedKeyFile: "k"}, ""},
@@ -198,7 +198,7 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, c := range []Config{{SharedKeyFile: "/nowhere"}, {TLS: &tlsserver.Config{CertFile: "/nowhere", KeyFile: "/nowhere"}}, {Listen: "x"}} {
+	for _, c := range []Config{{SharedKeyFile: "/nowhere"}, {TLS: &listener.TLS{CertFile: "/nowhere", KeyFile: "/nowhere"}}, {Listen: "x"}} {
 		if _, err := New(c, pipeline.Env{}); err == nil {
 			t.Errorf("%+v is taken", c)
 		}

@@ -7,7 +7,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/trailcast/trailcast/internal/tlsserver"
+	"github.com/trailcast/trailcast/internal/listener"
 )
 
 func TestTLS(t *testing.T) {
@@ -25,7 +25,7 @@ func TestTLS(t *testing.T) {
 	trusting := &tls.Config{RootCAs: roots}
 	proven := &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}
 
-	s := start(t, Config{TLS: &tlsserver.Config{CertFile: cert, KeyFile: key}, SharedKey: "k"}, openSink())
+	s := start(t, Config{TLS: &listener.TLS{CertFile: cert, KeyFile: key}, SharedKey: "k"}, openSink())
 	c, err := s.dialTLS(trusting)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 
-	mutual := start(t, Config{TLS: &tlsserver.Config{CertFile: cert, KeyFile: key, ClientCAFile: cert}}, openSink())
+	mutual := start(t, Config{TLS: &listener.TLS{CertFile: cert, KeyFile: key, ClientCAFile: cert}}, openSink())
 	c, err = mutual.dialTLS(proven)
 	if err != nil {
 		t.Fatal(err)

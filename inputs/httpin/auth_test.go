@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/trailcast/trailcast/internal/conf"
-	"github.com/trailcast/trailcast/internal/tlsserver"
+	"github.com/trailcast/trailcast/internal/listener"
 )
 
 func basicOf(user, password string) string {
@@ -153,7 +153,7 @@ func TestTLS(t *testing.T) {
 	wrong := tls.Certificate{Certificate: [][]byte{stranger.Raw}, PrivateKey: strange}
 
 	t.Run("server", func(t *testing.T) {
-		s := start(t, Config{TLS: &tlsserver.Config{CertFile: cert, KeyFile: key}, AccessKey: accessKey})
+		s := start(t, Config{TLS: &listener.TLS{CertFile: cert, KeyFile: key}, AccessKey: accessKey})
 		client(s)
 		s.firehose(firehoseBody(trail("a"))).wantFirehose(t, 200, "")
 		s.post(trail("b")).want(t, 401, "")
@@ -164,7 +164,7 @@ func TestTLS(t *testing.T) {
 		s.one(trail("a"))
 	})
 	t.Run("HTTP/2", func(t *testing.T) {
-		s := start(t, Config{TLS: &tlsserver.Config{CertFile: cert, KeyFile: key}, AccessKey: accessKey})
+		s := start(t, Config{TLS: &listener.TLS{CertFile: cert, KeyFile: key}, AccessKey: accessKey})
 		client(s)
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url, strings.NewReader(trail("a")))
 		if err != nil {
@@ -181,7 +181,7 @@ func TestTLS(t *testing.T) {
 		}
 	})
 	t.Run("certificates only", func(t *testing.T) {
-		s := start(t, Config{TLS: &tlsserver.Config{CertFile: cert, KeyFile: key, ClientCAFile: ca}})
+		s := start(t, Config{TLS: &listener.TLS{CertFile: cert, KeyFile: key, ClientCAFile: ca}})
 		client(s, proven)
 		s.post(trail("a")).want(t, 200, ok1)
 		for _, c := range [][]tls.Certificate{nil, {wrong}} {
@@ -192,7 +192,7 @@ func TestTLS(t *testing.T) {
 		}
 	})
 	t.Run("certificates or a key", func(t *testing.T) {
-		s := start(t, Config{TLS: &tlsserver.Config{CertFile: cert, KeyFile: key, ClientCAFile: ca}, AccessKey: accessKey})
+		s := start(t, Config{TLS: &listener.TLS{CertFile: cert, KeyFile: key, ClientCAFile: ca}, AccessKey: accessKey})
 		client(s, proven)
 		s.post(trail("a")).want(t, 200, ok1)
 		client(s)
@@ -222,8 +222,8 @@ func TestValidate(t *testing.T) {
 		"basic":                 {Config{Listen: ":80", Basic: &Basic{Username: "a", Password: "b"}}, nil},
 		"API key":               {Config{Listen: ":80", APIKey: &APIKey{Header: "X-Key", Value: "b"}}, nil},
 		"topics":                {Config{Listen: ":80", SNSTopics: []string{topic}}, nil},
-		"client certificates":   {Config{Listen: ":80", TLS: &tlsserver.Config{ClientCAFile: "x"}}, nil},
-		"TLS alone":             {Config{Listen: ":80", TLS: &tlsserver.Config{}}, []string{"whoever reaches"}},
+		"client certificates":   {Config{Listen: ":80", TLS: &listener.TLS{ClientCAFile: "x"}}, nil},
+		"TLS alone":             {Config{Listen: ":80", TLS: &listener.TLS{}}, []string{"whoever reaches"}},
 		"no port":               {Config{Listen: "127.0.0.1"}, []string{"listen: "}},
 		"key twice":             {Config{AccessKey: "x", AccessKeyFile: "y"}, []string{"access_key_file: access_key and access_key_file exclude each other"}},
 		"token twice":           {Config{BearerToken: "x", BearerTokenFile: "y"}, []string{"bearer_token_file: "}},

@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"github.com/trailcast/trailcast/internal/awstest"
+	"github.com/trailcast/trailcast/internal/listener"
 	"github.com/trailcast/trailcast/internal/splitconf"
-	"github.com/trailcast/trailcast/internal/tlsserver"
 )
 
 // A real Fluent Bit as the client, where one is on PATH or named by FLUENT_BIT.
@@ -88,7 +88,7 @@ func fluentBit(t *testing.T, s *site, output string, records int) {
 func TestFluentBit(t *testing.T) {
 	fluentBitFile(t)
 	ca, cert, key := newAuthority(t).files()
-	secure := &tlsserver.Config{CertFile: cert, KeyFile: key}
+	secure := &listener.TLS{CertFile: cert, KeyFile: key}
 	const password = "    HTTP_User edge\n    HTTP_Passwd secret\n"
 	basic := &Basic{Username: "edge", Password: "secret"}
 	for name, c := range map[string]struct {

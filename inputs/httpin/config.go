@@ -17,8 +17,8 @@ import (
 
 	"github.com/trailcast/trailcast/formats/record"
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/listener"
 	"github.com/trailcast/trailcast/internal/splitconf"
-	"github.com/trailcast/trailcast/internal/tlsserver"
 )
 
 // Config is what users write under `http`.
@@ -26,9 +26,9 @@ type Config struct {
 	Listen string   `conf:"listen" default:"127.0.0.1:8088" doc:"Address and port to listen on, or the path of a Unix socket." example:"0.0.0.0:8443"`
 	Paths  []string `conf:"paths" doc:"Paths that events may be posted to, exactly as they stand in the URL. Others are answered with 404. Default: /." example:"[/firehose, /sns]"`
 
-	TLS           *tlsserver.Config `conf:"tls" doc:"TLS settings. Firehose and EventBridge post by HTTPS only. Where other credentials are set beside client_ca_file, a client without a certificate may use one of those."`
-	AccessKey     conf.Secret       `conf:"access_key" doc:"Access key of Firehose streams (header X-Amz-Firehose-Access-Key)."`
-	AccessKeyFile string            `conf:"access_key_file" doc:"File with the access key, read at each request."`
+	TLS           *listener.TLS `conf:"tls" doc:"TLS settings. Firehose and EventBridge post by HTTPS only. Where other credentials are set beside client_ca_file, a client without a certificate may use one of those."`
+	AccessKey     conf.Secret   `conf:"access_key" doc:"Access key of Firehose streams (header X-Amz-Firehose-Access-Key)."`
+	AccessKeyFile string        `conf:"access_key_file" doc:"File with the access key, read at each request."`
 
 	Basic           *Basic      `conf:"basic" doc:"User and password of HTTP's basic authentication, as an EventBridge connection or the URL of an SNS subscription has them."`
 	BearerToken     conf.Secret `conf:"bearer_token" doc:"Token of the header Authorization: Bearer. It is compared as it is, not looked into."`
@@ -95,7 +95,7 @@ func (c *Config) Validate() error {
 			wrong("sns_topics", "%q %s", t, msg)
 		}
 	}
-	if network == "tcp" && !loopback(host) && !c.guarded() && !c.AllowAnonymous {
+	if network == "tcp" && !listener.Loopback(host) && !c.guarded() && !c.AllowAnonymous {
 		errs = append(errs, &conf.Error{Field: "listen", Msg: "whoever reaches " + address + " could write events",
 			Hint: "set access_key, basic, bearer_token, api_key, sns_topics, or tls.client_ca_file, or allow_anonymous: true"})
 	}
@@ -196,14 +196,7 @@ func (c *Config) guarded() bool { return c.secrets() || c.mutual() || len(c.SNST
 
 // address returns where to listen, as net.Listen takes it.
 func (c *Config) address() (network, address string) {
-	address = cmp.Or(c.Listen, "127.0.0.1:8088")
-	if path, ok := strings.CutPrefix(address, "unix://"); ok {
-		return "unix", path
-	}
-	if strings.ContainsRune(address, '/') {
-		return "unix", address
-	}
-	return "tcp", address
+	return listener.Address(cmp.Or(c.Listen, "127.0.0.1:8088"))
 }
 
 // maxWindow is the largest zstd window: twice what RFC 8878 asks of every decoder, and zstd uses without --ultra or --long.
@@ -214,11 +207,6 @@ const maxWindow = 16 << 20
 func (c *Config) unpackers() int {
 	each := 3*int64(min(c.MaxRecord, c.MaxDecompressed)) + maxWindow
 	return int(max(1, int64(c.MaxBuffered)/each))
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // withDefaults fills in what a program that makes a Config itself has left out.

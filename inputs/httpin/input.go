@@ -13,6 +13,7 @@ import (
 
 	"github.com/trailcast/trailcast/formats/split"
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/listener"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -35,7 +36,7 @@ type Input struct {
 	listening chan struct{} // closed when it is there for the first time
 
 	// What clients can cause as often as they like.
-	denied, wrong, full, undelivered, untold, unreadable, crowded occasional
+	denied, wrong, full, undelivered, untold, unreadable, crowded listener.Occasional
 }
 
 // New returns an input. It listens in Run; what is wrong in a file that cfg names is an error here.
@@ -163,7 +164,7 @@ func (in *Input) open(ctx context.Context) (net.Listener, error) {
 		return nil, err
 	}
 	in.listener = newLimited(l, in.config.MaxConnections, func() {
-		in.crowded.do(func(more int) {
+		in.crowded.Do(func(more int) {
 			in.log.Warn("no more connections are taken until others end (option max_connections)", "connections", in.config.MaxConnections, "more", more)
 		})
 	})

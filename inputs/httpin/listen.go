@@ -2,37 +2,16 @@ package httpin
 
 import (
 	"context"
-	"errors"
 	"net"
-	"os"
 	"sync"
-	"syscall"
+
+	"github.com/trailcast/trailcast/internal/listener"
 )
 
 // listen opens the listener, without TLS.
 func (in *Input) listen(ctx context.Context) (net.Listener, error) {
 	network, address := in.config.address()
-	if network == "unix" {
-		removeStale(ctx, address)
-	}
-	var lc net.ListenConfig
-	return lc.Listen(ctx, network, address)
-}
-
-// removeStale removes the socket that an agent which was killed has left behind. One that is listened on stays, and makes
-// listening fail.
-func removeStale(ctx context.Context, path string) {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode().Type() != os.ModeSocket {
-		return
-	}
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", path)
-	if err == nil {
-		_ = c.Close()
-	} else if errors.Is(err, syscall.ECONNREFUSED) {
-		_ = os.Remove(path) // else listening says what is wrong
-	}
+	return listener.Listen(ctx, network, address)
 }
 
 // limited is a listener with a bound on the connections that are open at one time.

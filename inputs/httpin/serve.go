@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trailcast/trailcast/internal/listener"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -61,7 +62,7 @@ func (s *server) take(w http.ResponseWriter, r *http.Request) (pipeline.Result, 
 	}
 	known, err := s.authentic(r)
 	if err != nil {
-		s.unreadable.do(func(more int) { s.log.Error("a file with a credential can not be read", "err", err, "more", more) })
+		s.unreadable.Do(func(more int) { s.log.Error("a file with a credential can not be read", "err", err, "more", more) })
 	}
 	signed := s.mayBeSigned(r)
 	switch {
@@ -118,8 +119,8 @@ var (
 
 // refused says how a request that is not taken is answered, and tells it to the log at a bounded rate.
 func (s *server) refused(r *http.Request, err error) answer {
-	warn := func(o *occasional, msg string) {
-		o.do(func(more int) {
+	warn := func(o *listener.Occasional, msg string) {
+		o.Do(func(more int) {
 			log := s.log.With("client", client(r))
 			if topic := r.Header.Get(headerSNSTopic); topicARN.MatchString(topic) {
 				log = log.With("topic", topic)

@@ -23,7 +23,7 @@ type layer struct {
 	stdOnly bool // nothing from outside the standard library and this module
 }
 
-var leaves = []string{"pipeline", "internal/awsconf", "internal/conf", "internal/large", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/sqsqueue", "internal/tlsserver", "internal/template", "internal/durable", "internal/terminal"}
+var leaves = []string{"pipeline", "internal/awsconf", "internal/conf", "internal/large", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/sqsqueue", "internal/listener", "internal/template", "internal/durable", "internal/terminal"}
 
 var layers = []layer{
 	{"pipeline", nil, true},
@@ -32,7 +32,7 @@ var layers = []layer{
 	{"internal/durable", nil, false},
 	{"internal/natsconn", []string{"internal/conf"}, false},
 	{"internal/splitconf", []string{"internal/conf", "formats"}, false},
-	{"internal/tlsserver", []string{"internal/conf"}, true},
+	{"internal/listener", []string{"internal/conf"}, true},
 	{"internal/awsconf", []string{"internal/conf"}, false},
 	{"internal/awstest", []string{"internal/awstest"}, false},
 	{"internal/large", []string{"internal/rawjson"}, false},

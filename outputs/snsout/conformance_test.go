@@ -30,7 +30,7 @@ func TestConformance(t *testing.T) {
 					topic := b.topic(suffix)
 					queue := b.subscribe(topic, raw)
 					c := to(topic)
-					c.Timeout, c.MaxInFlight = 2*time.Second, 2
+					c.Timeout, c.MaxInFlight = 5*time.Second, 2
 					o := b.output(c, pipeline.Env{Ordered: suffix != ""})
 					var all [][]byte
 					return outputtest.Subject{

@@ -1,5 +1,4 @@
-// Package tlsserver holds the TLS settings of inputs that listen.
-package tlsserver
+package listener
 
 import (
 	"crypto/tls"
@@ -13,8 +12,8 @@ import (
 	"github.com/trailcast/trailcast/internal/conf"
 )
 
-// Config is what users write under `tls` of an input that listens.
-type Config struct {
+// TLS is what users write under `tls` of an input that listens.
+type TLS struct {
 	CertFile     string `conf:"cert_file" required:"true" doc:"PEM file with the server's certificate and the intermediate ones. A renewed file is taken up without a restart." example:"/etc/trailcast/server.crt"`
 	KeyFile      string `conf:"key_file" required:"true" doc:"PEM file with the certificate's private key." example:"/etc/trailcast/server.key"`
 	ClientCAFile string `conf:"client_ca_file" doc:"PEM file with the authorities that clients' certificates must be from (mTLS). Without it clients need no certificate." example:"/etc/trailcast/clients.crt"`
@@ -24,7 +23,7 @@ type Config struct {
 const recheck = 10 * time.Second
 
 // Server returns the settings of a listener: TLS 1.2 or newer. Files that can not be read or do not fit are an error.
-func (c *Config) Server() (*tls.Config, error) {
+func (c *TLS) Server() (*tls.Config, error) {
 	cert := &certificate{certFile: c.CertFile, keyFile: c.KeyFile}
 	if _, err := cert.get(nil); err != nil {
 		return nil, &conf.Error{Field: "tls.cert_file", Msg: err.Error()}
