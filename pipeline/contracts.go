@@ -49,6 +49,13 @@ type Settler interface {
 	Settled(frame uint64, outcome Outcome, rejected []string)
 }
 
+// A Maker is a Filter that also makes events by itself as time passes: the end of a session in which nothing happens any
+// more. The engine calls Make once, on a goroutine of its own; it returns when ctx ends. The events of frames that it opens
+// go on behind the filter, and are counted as made. Makers stand among the pipeline's filters, not among an output's own.
+type Maker interface {
+	Make(ctx context.Context, to Intake) error
+}
+
 // An Output delivers events.
 //
 // Write returns when each event is stored by the destination or has failed: nil means all are delivered, a *BatchError

@@ -145,6 +145,7 @@ func New(s Settings) (*Engine, error) {
 		e.outputs = append(e.outputs, e.newOutput(o))
 	}
 	e.startWorkers(ordered)
+	e.startMakers()
 	return e, nil
 }
 
@@ -158,8 +159,38 @@ func (s *Settings) check() error {
 			return fmt.Errorf("output %q: the name is used twice", o.Name)
 		}
 		names[o.Name] = true
+		for _, f := range o.Filters {
+			if _, ok := f.Filter.(Maker); ok {
+				return fmt.Errorf("output %q: the filter %q makes events of its own, so it must stand among the pipeline's filters", o.Name, f.Name)
+			}
+		}
 	}
 	return nil
+}
+
+// startMakers starts the filters that make events of their own. They end when Close begins.
+func (e *Engine) startMakers() {
+	for i, f := range e.filters {
+		m, ok := f.stage.Filter.(Maker)
+		if !ok {
+			continue
+		}
+		e.feeders.Go(func() {
+			err := runMaker(e.feeding, m, intake{engine: e, from: i + 1})
+			if err != nil && e.feeding.Err() == nil {
+				e.log.Error("a filter makes no more events of its own", "filter", f.stage.Name, "err", err)
+			}
+		})
+	}
+}
+
+func runMaker(ctx context.Context, m Maker, in Intake) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, stack())
+		}
+	}()
+	return m.Make(ctx, in)
 }
 
 func (e *Engine) startWorkers(ordered bool) {
@@ -189,10 +220,10 @@ func (e *Engine) startWorkers(ordered bool) {
 }
 
 // Open begins a frame that belongs to no configured input: the plugin's way in.
-func (e *Engine) Open(settled func(Result)) *Frame { return e.open(nil, settled) }
+func (e *Engine) Open(settled func(Result)) *Frame { return e.open(intake{engine: e}, settled) }
 
-func (e *Engine) open(in *inputStats, settled func(Result)) *Frame {
-	f := &Frame{engine: e, input: in, settled: settled}
+func (e *Engine) open(in intake, settled func(Result)) *Frame {
+	f := &Frame{engine: e, input: in.stats, from: in.from, settled: settled}
 	f.pending.Store(1)
 	e.upstream.Add(1)
 	e.mu.Lock()
@@ -232,9 +263,16 @@ func (e *Engine) feed(ctx context.Context, f *Frame, events []Event) error {
 	}
 	select {
 	case in <- b:
-		e.stats.in.Add(b.count)
-		e.stats.bytesIn.Add(b.bytes)
-		f.count(Counts{In: b.count})
+		counts := Counts{In: b.count}
+		if f.from > 0 {
+			counts = Counts{Made: b.count}
+			e.filters[f.from-1].stats.made.Add(b.count)
+		} else {
+			e.stats.bytesIn.Add(b.bytes)
+		}
+		e.stats.in.Add(counts.In)
+		e.stats.add(counts)
+		f.count(counts)
 		return nil
 	case <-ctx.Done():
 	}
@@ -400,13 +438,14 @@ func (d *Delivery) Wait(ctx context.Context) (Result, bool) {
 	}
 }
 
-// intake is what one input sees of the engine.
+// intake is what one input, or one filter that makes events, sees of the engine.
 type intake struct {
 	engine *Engine
-	stats  *inputStats
+	stats  *inputStats // nil: no configured input
+	from   int         // the filter at which events begin
 }
 
-func (in intake) Open(settled func(Result)) *Frame { return in.engine.open(in.stats, settled) }
+func (in intake) Open(settled func(Result)) *Frame { return in.engine.open(in, settled) }
 
 // Run starts the inputs, blocks until all of them have ended by themselves or ctx has, drains what is in flight within
 // DrainTimeout, and closes the outputs. The error joins what the inputs and the closing returned.
@@ -427,7 +466,7 @@ func (e *Engine) Run(ctx context.Context, inputs []InputStage) error {
 		e.inputs = append(e.inputs, st)
 		e.inputsMu.Unlock()
 		running.Go(func() {
-			err := runInput(ctx, stage, intake{e, st})
+			err := runInput(ctx, stage, intake{engine: e, stats: st})
 			if err != nil && !errors.Is(err, context.Canceled) {
 				err = fmt.Errorf("input %q: %w", stage.Name, err)
 				e.log.Error("input ended", "input", stage.Name, "err", err)

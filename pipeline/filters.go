@@ -72,7 +72,7 @@ type tally struct{ made, filtered, quarantined int64 }
 func (w *router) route(b *batch) {
 	e := w.engine
 	taken := b.events
-	events, t := w.chain(e.filters, b, taken)
+	events, t := w.chain(e.filters[b.frame.from:], b, taken)
 	b.events = nil
 	counts := Counts{Made: t.made, Filtered: t.filtered, Quarantined: t.quarantined}
 	w.pick(b, events, &counts)

@@ -15,6 +15,7 @@ type Frame struct {
 	id      uint64
 	engine  *Engine
 	input   *inputStats // nil outside Run
+	from    int         // the filter at which its events begin
 	settled func(Result)
 
 	pending atomic.Int64 // open batches, plus one until Seal or Abandon
