@@ -2,7 +2,6 @@ package query
 
 import (
 	"bytes"
-	"fmt"
 	"unicode/utf8"
 
 	"github.com/trailcast/trailcast/filters/jq"
@@ -76,7 +75,7 @@ func (p *printer) plain(dst []byte, s string) []byte {
 	}
 	for _, r := range s {
 		if terminal.Hostile(r) {
-			dst = fmt.Appendf(dst, `\u%04x`, r)
+			dst = terminal.AppendEscape(dst, r)
 		} else {
 			dst = utf8.AppendRune(dst, r)
 		}
@@ -198,11 +197,8 @@ func (p *printer) text(dst, quoted []byte) []byte {
 	for len(quoted) > 0 {
 		r, n := utf8.DecodeRune(quoted)
 		switch {
-		case p.ascii && r > 0xffff:
-			r -= 0x10000
-			dst = fmt.Appendf(dst, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
 		case p.ascii && r > 0x7e || p.terminal && terminal.Hostile(r):
-			dst = fmt.Appendf(dst, `\u%04x`, r)
+			dst = terminal.AppendEscape(dst, r)
 		default:
 			dst = append(dst, quoted[:n]...)
 		}

@@ -100,7 +100,7 @@ func (o *Output) appendLine(dst, raw []byte) []byte {
 	for len(raw) > 0 {
 		r, n := utf8.DecodeRune(raw)
 		if terminal.Hostile(r) {
-			dst = fmt.Appendf(dst, `\u%04x`, r)
+			dst = terminal.AppendEscape(dst, r)
 		} else {
 			dst = append(dst, raw[:n]...)
 		}
