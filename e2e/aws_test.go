@@ -44,12 +44,18 @@ func newTrail(t testing.TB) *trail {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	out, err := tr.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(awstest.Name("notices"))})
+	tr.newQueue()
+	return tr
+}
+
+// newQueue makes a queue and has the trail's notices go there from now on.
+func (tr *trail) newQueue() {
+	tr.Helper()
+	out, err := tr.sqs.CreateQueue(tr.Context(), &sqs.CreateQueueInput{QueueName: aws.String(awstest.Name("notices"))})
 	if err != nil {
-		t.Fatal(err)
+		tr.Fatal(err)
 	}
 	tr.queue = *out.QueueUrl
-	return tr
 }
 
 // put writes an object.
