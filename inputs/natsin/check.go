@@ -27,6 +27,13 @@ func (in *Input) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if in.config.Once {
+		_, err := js.Stream(ctx, in.config.Stream)
+		if err != nil && said.err() != nil {
+			err = said.err()
+		}
+		return in.explained(err)
+	}
 	cons, err := js.Consumer(ctx, in.config.Stream, in.config.Consumer)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound) && in.config.Create:

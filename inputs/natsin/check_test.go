@@ -128,6 +128,11 @@ func TestConfigMistakes(t *testing.T) {
 		{"dot in a stream", Config{URL: url, Stream: "S.T"}, "stream"},
 		{"star in a consumer", Config{URL: url, Stream: "S", Consumer: "*"}, "consumer"},
 		{"create without stream", Config{URL: url, Subject: "a", Create: true}, "create"},
+		{"start", Config{URL: url, Stream: "S", Create: true, Start: "30d"}, ""},
+		{"once", Config{URL: url, Stream: "S", Once: true, Start: "2026-01-31"}, ""},
+		{"once without stream", Config{URL: url, Subject: "a", Once: true}, "once"},
+		{"once from the end", Config{URL: url, Stream: "S", Once: true, Start: "end"}, "start"},
+		{"start that is no time", Config{URL: url, Stream: "S", Start: "yesterday"}, "start"},
 		{"short ack_wait", Config{URL: url, Stream: "S", AckWait: time.Millisecond}, "ack_wait"},
 		{"negative max_in_flight", Config{URL: url, Stream: "S", MaxInFlight: -1}, "max_in_flight"},
 		{"huge max_in_flight", Config{URL: url, Stream: "S", MaxInFlight: 1 << 30}, "max_in_flight"},
@@ -164,6 +169,13 @@ func TestPermissionsOfTheDocumentation(t *testing.T) {
 			}},
 			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_worker.>"}},
 		}},
+		{Username: "once", Password: password, Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Allow: []string{
+				"$JS.API.STREAM.INFO.TRAIL", "$JS.API.CONSUMER.CREATE.TRAIL.>", "$JS.API.CONSUMER.INFO.TRAIL.*",
+				"$JS.API.CONSUMER.MSG.NEXT.TRAIL.*", "$JS.API.CONSUMER.DELETE.TRAIL.*", "$JS.ACK.TRAIL.>",
+			}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_worker.>"}},
+		}},
 	}
 	w := newWorld(t, server.Options{JetStream: true, Users: users}, nats.UserInfo("all", password))
 	w.makeStream()
@@ -176,6 +188,14 @@ func TestPermissionsOfTheDocumentation(t *testing.T) {
 	w.Start(in, 0)
 	w.store(numbered(3)...)
 	w.waitDone(3)
+	c.User, c.Once = "once", true
+	in = w.input(c)
+	if err := in.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := w.Start(in, 0).Wait(); err != nil {
+		t.Error(err)
+	}
 	if strings.Contains(w.log.String(), "level=ERROR") || strings.Contains(w.log.String(), "level=WARN") {
 		t.Errorf("complaints: %s", w.log)
 	}

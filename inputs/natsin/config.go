@@ -25,7 +25,8 @@ type Config struct {
 	Stream      string        `conf:"stream" doc:"JetStream stream to read. Without it the subject is listened on with core NATS, which keeps no message for an agent that is away or slow." example:"TRAIL"`
 	Consumer    string        `conf:"consumer" default:"trailcast" doc:"Durable consumer of the stream. It remembers what was acknowledged; agents that name the same one share its messages."`
 	Create      bool          `conf:"create" doc:"Create the consumer if there is none. An existing one is used as it is; it must have explicit acknowledgement."`
-	Start       string        `conf:"start" default:"beginning" enum:"beginning,end" doc:"Of a consumer that is created: whether it begins with the messages that the stream has, or with new ones."`
+	Start       string        `conf:"start" default:"beginning" doc:"Of a consumer that is created, where it begins: beginning (with the messages that the stream has), end (with new ones), or a day, a time or how far back from now (2026-01-31, 36h, 30d)." example:"30d"`
+	Once        bool          `conf:"once" doc:"With a stream: read what it holds now and end. This uses a consumer of its own, which leaves nothing behind on the server."`
 	AckWait     time.Duration `conf:"ack_wait" default:"30s" doc:"Of a consumer that is created: how long after an agent has disappeared its messages go to another. While an agent holds messages it says so in time."`
 	MaxInFlight int           `conf:"max_in_flight" default:"1000" doc:"With a stream: how many messages this agent holds at once, received and not acknowledged yet."`
 
@@ -77,6 +78,14 @@ func (c *Config) Validate() error {
 	case c.Stream != "" && c.Queue != "":
 		errs = append(errs, &conf.Error{Field: "queue", Msg: "is of core NATS", Hint: "agents that name the same consumer share a stream's messages"})
 	}
+	if c.Once && c.Stream == "" {
+		wrong("once", "means something with stream only")
+	}
+	if c.Start == "end" && c.Once {
+		wrong("start", "is the end: there is nothing to read once")
+	} else if _, err := c.startTime(); err != nil {
+		wrong("start", "%v; it can also be beginning or end", err)
+	}
 	if c.AckWait < 0 || c.AckWait > 0 && c.AckWait < time.Second {
 		wrong("ack_wait", "%v is shorter than 1s", c.AckWait)
 	}
@@ -87,6 +96,14 @@ func (c *Config) Validate() error {
 		wrong("max_decompressed", "%d is negative", c.MaxDecompressed)
 	}
 	return errors.Join(errs...)
+}
+
+// startTime is when a consumer that is created begins; zero where it does not begin with a time.
+func (c *Config) startTime() (time.Time, error) {
+	if c.Start == "beginning" || c.Start == "end" {
+		return time.Time{}, nil
+	}
+	return conf.Time(c.Start, false, time.Now())
 }
 
 const (

@@ -58,7 +58,7 @@ func New(cfg Config, env pipeline.Env) (*Input, error) {
 // Run implements pipeline.Input.
 func (in *Input) Run(ctx context.Context, to pipeline.Intake) error {
 	nc, err := in.connect(
-		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(in.retryEvery),
+		nats.RetryOnFailedConnect(!in.config.Once), nats.MaxReconnects(-1), nats.ReconnectWait(in.retryEvery),
 		nats.IgnoreAuthErrorAbort(), // a password may be put right while the agent runs
 		nats.ErrorHandler(in.asyncError),
 	)

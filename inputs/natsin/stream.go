@@ -35,9 +35,14 @@ func (in *Input) consume(ctx context.Context, nc *nats.Conn, to pipeline.Intake)
 	defer stopBeating()
 
 	pulling, stopPulling := context.WithCancel(ctx)
+	var failed error
 	var pull sync.WaitGroup
 	pull.Go(func() {
 		defer close(s.pulled)
+		if in.config.Once {
+			failed = s.readOnce(pulling)
+			return
+		}
 		_ = in.again(pulling, "the stream "+in.config.Stream, nc, func() error { return s.read(pulling) })
 	})
 	defer pull.Wait()
@@ -49,6 +54,9 @@ func (in *Input) consume(ctx context.Context, nc *nats.Conn, to pipeline.Intake)
 	defer cancel()
 	if nc.IsConnected() {
 		_ = nc.FlushWithContext(flush) // an acknowledgement that does not arrive repeats a message, no more
+	}
+	if ctx.Err() == nil { // feedAll saw the end of pulling
+		return failed
 	}
 	return ctx.Err()
 }
@@ -114,13 +122,18 @@ func (s *session) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return s.readFrom(ctx, cons, func() error { return nil })
+}
+
+// readFrom pulls messages until something fails, or ended returns an error, which is asked after each request.
+func (s *session) readFrom(ctx context.Context, cons jetstream.Consumer, ended func() error) error {
 	limits := cons.CachedInfo().Config
 	select {
 	case s.pace <- ackWait(limits) / 3:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	s.in.log.Info("reading the stream", "stream", s.in.config.Stream, "consumer", s.in.config.Consumer)
+	s.in.log.Info("reading the stream", "stream", s.in.config.Stream, "consumer", cons.CachedInfo().Name)
 	for anySize := false; ; {
 		messages, size, ok := s.in.held.room(ctx, s.in.config.MaxInFlight, s.in.maxWaiting)
 		if !ok {
@@ -136,6 +149,9 @@ func (s *session) read(ctx context.Context) error {
 		// A request that brings nothing may have met a message larger than what it asked for, which would bring nothing
 		// for ever: the next one takes a message of any size.
 		anySize = got == 0 && !anySize
+		if err := ended(); err != nil {
+			return err
+		}
 	}
 }
 
@@ -248,7 +264,9 @@ func (c *Config) wanted() jetstream.ConsumerConfig {
 	wanted := jetstream.ConsumerConfig{
 		Durable: c.Consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.AckWait, MaxAckPending: -1, FilterSubject: c.Subject,
 	}
-	if c.Start == "end" {
+	if start, _ := c.startTime(); !start.IsZero() { // Validate saw the error
+		wanted.DeliverPolicy, wanted.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
+	} else if c.Start == "end" {
 		wanted.DeliverPolicy = jetstream.DeliverNewPolicy
 	}
 	return wanted
@@ -285,6 +303,8 @@ func policyName(p jetstream.AckPolicy) string {
 func (in *Input) explained(err error) error {
 	c := in.config
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return fmt.Errorf("stream %s: there is none (make it, or let an output with create: true make it)", c.Stream)
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
