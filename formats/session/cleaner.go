@@ -82,7 +82,7 @@ func Clean(logs iter.Seq[Log]) iter.Seq[string] {
 			return true
 		}
 		for l := range logs {
-			for text := range l.stream() {
+			for text := range l.Text() {
 				c.writeString(text)
 				if !pass() {
 					return

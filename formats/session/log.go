@@ -197,13 +197,13 @@ func (l *Log) Count() Count {
 // Feed gives the text to a cleaner, which may have had that of the session's earlier logs: what is cut between two logs
 // or pieces, a line or an escape sequence, goes on.
 func (l *Log) Feed(c *Cleaner) {
-	for text := range l.stream() {
+	for text := range l.Text() {
 		c.writeString(text)
 	}
 }
 
-// stream yields the text with its line ends, in pieces of any size.
-func (l *Log) stream() iter.Seq[string] {
+// Text yields the text with its line ends, in pieces of any size. It may hold whatever a terminal obeys.
+func (l *Log) Text() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if l.Shape == Transcript {
 			for block := range slices.Chunk(l.text, blockSize) {

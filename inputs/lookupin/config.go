@@ -162,3 +162,6 @@ func parseTime(text string, end bool, now time.Time) (time.Time, error) {
 
 // whole returns t in whole seconds, without a monotonic clock.
 func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+// Ends reports whether an input with this configuration comes to an end by itself.
+func (c *Config) Ends() bool { return !c.Follow }

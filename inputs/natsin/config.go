@@ -148,3 +148,6 @@ func (c Config) withDefaults(inputName string) Config {
 	}
 	return c
 }
+
+// Ends reports whether an input with this configuration comes to an end by itself.
+func (c *Config) Ends() bool { return c.Once }

@@ -184,3 +184,6 @@ func (ch *chooser) takes(key string, info *s3key.Info) bool {
 	}
 	return ch.kinds[info.Kind]
 }
+
+// Ends reports whether an input with this configuration comes to an end by itself.
+func (c *Config) Ends() bool { return c.Bucket != "" && !c.Follow }

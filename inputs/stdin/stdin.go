@@ -28,6 +28,9 @@ type Config struct {
 	Reader io.Reader `conf:"-"`
 }
 
+// Ends reports whether an input with this configuration comes to an end by itself.
+func (c *Config) Ends() bool { return true }
+
 // Validate returns all mistakes in c.
 func (c *Config) Validate() error {
 	errs := c.Mistakes()

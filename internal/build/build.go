@@ -31,6 +31,9 @@ type Options struct {
 	// NATSServer starts the NATS server that an output with embedded asks for; nil: such an output is refused.
 	NATSServer embedded.Starter
 
+	// Outputs are further ones, beside those of the configuration. The engine closes them.
+	Outputs []pipeline.OutputStage
+
 	// NoInputs leaves out the inputs: events come in by Agent.Engine.Open or Deliver.
 	NoInputs bool
 
@@ -121,6 +124,7 @@ func (b *builder) build() (*Agent, error) {
 	for i := range c.Outputs {
 		a.Outputs[i].Output = b.output(&c.Outputs[i])
 	}
+	a.Outputs = append(a.Outputs, b.options.Outputs...)
 	if !b.options.NoInputs {
 		for i := range c.Inputs {
 			a.Inputs = append(a.Inputs, b.input(&c.Inputs[i]))
