@@ -1,8 +1,10 @@
-// Command gen writes CloudTrail records for benchmarks and load tests: the same bytes for the same flags on every
-// machine. The compressed bytes follow from the compressor's version that go.mod names.
+// Command gen writes CloudTrail records, or what AWS delivers of Session Manager sessions, for benchmarks and load tests:
+// the same bytes for the same flags on every machine. The compressed bytes follow from the compressor's version that
+// go.mod names.
 //
 //	go run ./bench/gen -n 200000 -seed 1 -files 5000 -format gz -o DIR
 //	go run ./bench/gen -one-line 1GiB -o big.json
+//	go run ./bench/gen -sessions 5000 -truth truth.json -o DIR
 package main
 
 import (
@@ -20,6 +22,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/trailcast/trailcast/bench/gen/records"
+	"github.com/trailcast/trailcast/bench/gen/sessions"
 )
 
 func main() {
@@ -34,18 +37,23 @@ func main() {
 }
 
 type options struct {
-	n       int64
-	seed    uint64
-	perFile int64
-	format  string
-	oneLine int64
-	out     string
+	n        int64
+	seed     uint64
+	perFile  int64
+	format   string
+	oneLine  int64
+	sessions int
+	truth    string
+	out      string
 }
 
 func run(args []string, stdout, stderr io.Writer) error {
 	o, err := parse(args, stderr)
 	if err != nil {
 		return err
+	}
+	if o.sessions > 0 {
+		return writeSessions(o, stderr)
 	}
 	g := records.New(o.seed)
 	if o.oneLine > 0 {
@@ -77,6 +85,9 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 		o.oneLine, err = parseSize(s)
 		return err
 	})
+	flags.IntVar(&o.sessions, "sessions", 0, "instead of records write what AWS delivers of this many Session Manager sessions: "+
+		"CloudTrail objects, log events and transcripts, in folders; -n, -files and -format do not apply")
+	flags.StringVar(&o.truth, "truth", "", "with -sessions: file to write what is true of each session into, as JSON lines")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -85,6 +96,12 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.out == "" && o.oneLine == 0:
 		return o, errors.New("name the folder to write into with -o")
+	case o.sessions < 0:
+		return o, errors.New("-sessions must not be negative")
+	case o.sessions > 0 && (o.out == "" || o.oneLine > 0):
+		return o, errors.New("-sessions needs a folder (-o), and goes without -one-line")
+	case o.truth != "" && o.sessions == 0:
+		return o, errors.New("-truth needs -sessions")
 	case o.n < 0 || o.perFile < 1:
 		return o, errors.New("-n must not be negative and -files must be at least 1")
 	case o.format != "gz" && o.format != "json" && o.format != "ndjson":
@@ -120,6 +137,20 @@ func writeOneLine(g *records.Generator, o options, stdout, stderr io.Writer) err
 		}
 		return err
 	})
+}
+
+func writeSessions(o options, stderr io.Writer) error {
+	scenario := sessions.New(o.seed, o.sessions)
+	if err := scenario.WriteFiles(o.out); err != nil {
+		return err
+	}
+	if o.truth != "" {
+		if err := writeFile(o.truth, scenario.WriteTruth); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(stderr, "%d sessions, %d deliveries in %s\n", o.sessions, len(scenario.Deliveries()), o.out)
+	return nil
 }
 
 // writeFiles writes as many files at once as there are processors.

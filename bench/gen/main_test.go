@@ -79,6 +79,24 @@ func TestOneLine(t *testing.T) {
 	}
 }
 
+func TestSessions(t *testing.T) {
+	dir := t.TempDir()
+	truth := filepath.Join(dir, "truth.json")
+	var stderr bytes.Buffer
+	if err := run([]string{"-sessions", "100", "-truth", truth, "-o", filepath.Join(dir, "new")}, io.Discard, &stderr); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := os.ReadFile(truth)
+	if err != nil || bytes.Count(lines, []byte("\n")) != 100 {
+		t.Errorf("%d lines of truth, want 100: %v", bytes.Count(lines, []byte("\n")), err)
+	}
+	for _, pattern := range []string{"AWSLogs/*/CloudTrail/*/*/*/*/*.json.gz", "logs/*/*/*.json.gz", "sessions/*.log"} {
+		if found, err := filepath.Glob(filepath.Join(dir, "new", pattern)); err != nil || len(found) == 0 {
+			t.Errorf("no files %s: %v", pattern, err)
+		}
+	}
+}
+
 func TestWrongFlags(t *testing.T) {
 	for args, want := range map[string]string{
 		"-n 5":                    "name the folder",
@@ -88,6 +106,10 @@ func TestWrongFlags(t *testing.T) {
 		"-o x y":                  `unexpected argument "y"`,
 		"-one-line 5TB":           "want a size",
 		"-one-line 0":             "want a size",
+		"-o x -sessions -1":       "-sessions must not be negative",
+		"-sessions 5":             "name the folder",
+		"-sessions 5 -one-line 1": "-sessions needs a folder",
+		"-o x -truth y":           "-truth needs -sessions",
 		"-one-line 9999999999GiB": "want a size",
 	} {
 		err := run(strings.Fields(args), io.Discard, io.Discard)
