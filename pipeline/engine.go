@@ -81,6 +81,7 @@ type Engine struct {
 	filters    []*filterRunner
 	outputs    []*outputRunner
 	settlers   []Settler
+	redactors  []Redactor
 	quarantine Quarantine
 	settings   Settings
 
@@ -288,8 +289,9 @@ func (e *Engine) broken(ctx context.Context, f *Frame, p Broken) error {
 	if f.input != nil {
 		name = f.input.name
 	}
+	raw := e.redacted(Event{Raw: p.Raw, Record: &Record{Raw: p.Raw, Origin: p.Origin, Index: p.Index, Offset: p.Offset}, frame: f})
 	err := e.keepAside(ctx, f, QuarantineEntry{
-		Raw: p.Raw, Size: p.Size, Origin: p.Origin, Index: p.Index, Offset: p.Offset, Component: name, Reason: p.Reason,
+		Raw: raw, Size: p.Size + int64(len(raw)-len(p.Raw)), Origin: p.Origin, Index: p.Index, Offset: p.Offset, Component: name, Reason: p.Reason,
 	})
 	if err != nil {
 		return err

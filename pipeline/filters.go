@@ -14,6 +14,14 @@ type filterRunner struct {
 	stats filterStats
 }
 
+// A Redactor is a Filter that replaces secrets. Quarantine holds records as they were split, before any filter; so what is
+// about to be kept there passes every Redactor of the pipeline and of its outputs, whatever the conditions of their stages.
+type Redactor interface {
+	// Redact returns what is kept of raw, which it does not write to: the bytes of ev's record, as earlier Redactors left
+	// them. The Kind of a record that is a broken piece is "". It is called from several goroutines at once.
+	Redact(ev Event, raw []byte) []byte
+}
+
 func (e *Engine) newFilters(stages []FilterStage) []*filterRunner {
 	var runners []*filterRunner
 	for _, s := range stages {
@@ -21,6 +29,9 @@ func (e *Engine) newFilters(stages []FilterStage) []*filterRunner {
 		runners = append(runners, &filterRunner{stage: s})
 		if st, ok := s.Filter.(Settler); ok {
 			e.settlers = append(e.settlers, st)
+		}
+		if r, ok := s.Filter.(Redactor); ok {
+			e.redactors = append(e.redactors, r)
 		}
 	}
 	return runners
@@ -267,7 +278,7 @@ func (e *Engine) reject(f *Frame, rejected []rejectedEvent) (stored bool) {
 		r := x.event.Record
 		keys[i] = x.event.Key()
 		entries[i] = QuarantineEntry{
-			Raw: r.Raw, Origin: r.Origin, Index: r.Index, Offset: r.Offset,
+			Raw: e.redacted(*x.event), Origin: r.Origin, Index: r.Index, Offset: r.Offset,
 			Key: keys[i], Seed: r.Seed, Component: x.component, Reason: x.cause.Error(),
 		}
 	}
@@ -277,6 +288,21 @@ func (e *Engine) reject(f *Frame, rejected []rejectedEvent) (stored bool) {
 	}
 	f.settleAs(Rejected, fmt.Errorf("%s: %w", rejected[0].component, rejected[0].cause), keys...)
 	return true
+}
+
+// redacted returns the bytes of an event's record as quarantine may keep them. Bytes that a Redactor panics on are kept as
+// they are: to lose them would be worse.
+func (e *Engine) redacted(ev Event) (raw []byte) {
+	raw = ev.Record.Raw
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("redaction for quarantine panicked; the entry is kept as it is", "panic", p, "stack", stack())
+		}
+	}()
+	for _, r := range e.redactors {
+		raw = r.Redact(ev, raw)
+	}
+	return raw
 }
 
 func stack() string { return string(debug.Stack()) }

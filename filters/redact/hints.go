@@ -15,8 +15,12 @@ type hint struct {
 	rules ruleSet
 }
 
-func newHints(rules []rule) (h hints) {
+// newHints returns the hints of some of the rules.
+func newHints(rules []rule, some ruleSet) (h hints) {
 	for i := range rules {
+		if some&(1<<i) == 0 {
+			continue
+		}
 		for _, text := range rules[i].hints {
 			h.add(text, 1<<i)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -37,51 +38,96 @@ func quote(s string) string {
 	return string(b)
 }
 
-// TestCorpus holds every rule to lines that it must and must not touch.
-func TestCorpus(t *testing.T) {
-	data, err := os.ReadFile("testdata/corpus.txt")
+// corpus yields the lines of a file; of one of a rule whether each must be touched.
+func corpus(t testing.TB, name string, line func(text string, must bool)) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := filter(t, Config{Defaults: true})
-	covered := map[string][2]bool{}
-	for line := range strings.Lines(string(data)) {
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		part := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 3)
-		name, must, text := part[0], part[1] == "+", part[2]
-		c := covered[name]
-		if must {
-			c[0] = true
-		} else {
-			c[1] = true
-		}
-		covered[name] = c
-		got := apply(t, f, `{"lines":[`+quote(text)+`]}`)
+	for text := range strings.Lines(string(data)) {
+		text = strings.TrimSuffix(text, "\n")
 		switch {
-		case must && strings.Contains(got, "HUSHUP"):
-			t.Errorf("%s: the secret survives: %s", name, got)
-		case must && !strings.Contains(got, "[REDACTED]"):
-			t.Errorf("%s: nothing was redacted: %s", name, got)
-		case !must && strings.Contains(got, "REDACTED"):
-			t.Errorf("%s: touched without need: %s", name, got)
-		}
-		if must {
-			alone := filter(t, Config{})
-			alone.rules = one(f.rules, name)
-			alone.index()
-			if strings.Contains(apply(t, alone, `{"x":`+quote(text)+`}`), "HUSHUP") {
-				t.Errorf("%s: does not catch its own line %q", name, text)
-			}
-		}
-	}
-	for _, r := range f.rules {
-		if covered[r.name] != [2]bool{true, true} {
-			t.Errorf("rule %s has no lines of both kinds in the corpus", r.name)
+		case strings.HasPrefix(text, "+ "):
+			line(text[2:], true)
+		default:
+			line(strings.TrimPrefix(text, "- "), false)
 		}
 	}
 }
+
+// sessionLog is the record of a session with some lines.
+func sessionLog(lines ...string) string {
+	b, err := json.Marshal(lines)
+	if err != nil {
+		panic(err)
+	}
+	return `{"eventTime":"2026-11-21T10:00:00Z","target":{"id":"i-1"},"sessionId":"jane-0123456789abcdef0","sessionData":` + string(b) + `}`
+}
+
+// TestRules holds every rule to lines that it must and must not touch: testdata/rules.
+func TestRules(t *testing.T) {
+	all := filter(t, Config{Defaults: true})
+	for _, r := range defaultRules() {
+		t.Run(r.name, func(t *testing.T) {
+			var touched, left int
+			alone := filter(t, Config{})
+			alone.rules = one(defaultRules(), r.name)
+			alone.index()
+			corpus(t, "rules/"+r.name+".txt", func(text string, must bool) {
+				all.memory, alone.memory = newMemory(1<<20), newMemory(1<<20)
+				if !must {
+					left++
+					if got := applySession(t, all, sessionLog(text, "$ ls")); strings.Contains(got, "REDACTED") {
+						t.Errorf("touched without need: %s", got)
+					}
+					return
+				}
+				touched++
+				for name, f := range map[string]*Filter{"with all rules": all, "alone": alone} {
+					got := applySession(t, f, sessionLog(text))
+					if strings.Contains(got, "HUSHUP") || !strings.Contains(got, "[REDACTED]") {
+						t.Errorf("%s the secret survives: %s", name, got)
+					}
+				}
+				if !r.session {
+					if got := apply(t, all, `{"x":`+quote(text)+`}`); strings.Contains(got, "HUSHUP") {
+						t.Errorf("outside of sessions the secret survives: %s", got)
+					}
+				}
+			})
+			if touched == 0 || left == 0 {
+				t.Errorf("%d lines to touch and %d to leave", touched, left)
+			}
+		})
+	}
+}
+
+// TestOrdinaryLines holds all rules together to lines without secrets.
+func TestOrdinaryLines(t *testing.T) {
+	f := filter(t, Config{Defaults: true})
+	corpus(t, "clean.txt", func(text string, _ bool) {
+		if got := applySession(t, f, sessionLog(text, "$ ls")); strings.Contains(got, "REDACTED") {
+			t.Errorf("touched without need: %s", got)
+		}
+	})
+}
+
+// applySession is apply for the record of a session.
+func applySession(t testing.TB, f *Filter, raw string) string {
+	t.Helper()
+	out, err := f.Apply(t.Context(), nil, pipeline.NewEvent(&pipeline.Record{Raw: []byte(raw), Kind: pipeline.KindSessionLog, Seed: raw, Reader: seedReader{}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out[0].Raw)
+}
+
+// seedReader takes a record's seed for its key.
+type seedReader struct{}
+
+func (seedReader) Facts(r *pipeline.Record) *pipeline.Facts { return &pipeline.Facts{Kind: r.Kind} }
+func (seedReader) Key(r *pipeline.Record) string            { return r.Seed }
 
 func one(rules []rule, name string) []rule {
 	for _, r := range rules {
