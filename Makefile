@@ -4,7 +4,7 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
 
-.PHONY: build plugin test short lint fuzz bench generate demo clean
+.PHONY: build plugin test short lint fuzz bench compare generate demo clean
 
 build: ## the agent
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o trailcast ./cmd/trailcast
@@ -32,6 +32,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: ## benchmarks of every package
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+compare: ## trailcast beside other tools; ARGS="-only select-gzip -rounds 9"
+	$(GO) run ./bench/compare $(ARGS)
 
 generate: ## schemas and reference pages that are made from the code
 	$(GO) test ./internal/build ./filters/enrich ./cmd/trailcast -run 'Schema|Reference' -update
