@@ -8,6 +8,7 @@ import (
 	"github.com/trailcast/trailcast/filters/enrich"
 	"github.com/trailcast/trailcast/filters/jq"
 	"github.com/trailcast/trailcast/filters/redact"
+	"github.com/trailcast/trailcast/filters/sessions"
 	"github.com/trailcast/trailcast/inputs/cloudwatchin"
 	"github.com/trailcast/trailcast/inputs/filein"
 	"github.com/trailcast/trailcast/inputs/forwardin"
@@ -40,10 +41,11 @@ var (
 		"stdin":             input(stdin.New),
 	}
 	filters = map[string]factory[pipeline.Filter]{
-		"dedupe": filter(dedupe.New),
-		"enrich": filter(enrich.New),
-		"jq":     filter(jq.New),
-		"redact": filter(redact.New),
+		"dedupe":   filter(dedupe.New),
+		"sessions": filter(sessions.New),
+		"enrich":   filter(enrich.New),
+		"jq":       filter(jq.New),
+		"redact":   filter(redact.New),
 	}
 	outputs = map[string]factory[pipeline.Output]{
 		"file":   output(fileout.New),

@@ -129,7 +129,7 @@ func allowedInTests(pkg, imported string) bool {
 		return true
 	case within(pkg, "outputs"):
 		return within(imported, "outputs/outputtest") || within(imported, "bench/gen")
-	case within(pkg, "internal/msgpack"), within(pkg, "internal/fluentbit"):
+	case within(pkg, "internal/msgpack"), within(pkg, "internal/fluentbit"), within(pkg, "internal/gather"):
 		return within(imported, "bench/gen")
 	case within(pkg, "formats"), within(pkg, "filters"), within(pkg, "inputs"), within(pkg, "pipeline"):
 		return within(imported, "bench/gen") || within(imported, "formats") || within(imported, "internal/rawjson")
