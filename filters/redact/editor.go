@@ -30,10 +30,26 @@ func (e *editor) replace(value []byte, text string) {
 func (e *editor) object(raw []byte, depth int, paths [][]string) error {
 	return rawjson.EachMember(raw, func(key string, value []byte) bool {
 		if depth == 0 && key == "trailcast" && !names(paths, key) {
-			return true // what enrichment wrote holds no secrets of its own
+			e.enriched(value)
+			return true
 		}
 		below, here := descend(paths, key)
 		e.value(key, value, depth, below, here)
+		return true
+	})
+}
+
+// enriched replaces secrets in those facts that are text which somebody wrote; the others hold none.
+func (e *editor) enriched(facts []byte) {
+	_ = rawjson.EachMember(facts, func(part string, value []byte) bool {
+		if part == "session" || part == "error" {
+			_ = rawjson.EachMember(value, func(key string, text []byte) bool {
+				if (key == "reason" || key == "message") && rawjson.KindOf(text) == rawjson.String {
+					e.text(key, text)
+				}
+				return true
+			})
+		}
 		return true
 	})
 }

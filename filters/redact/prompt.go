@@ -17,6 +17,15 @@ var (
 	shellPrompt = regexp.MustCompile(`^(?:\([^()]{1,40}\) ?)?(?:\[[\w.+-]+@[^\]]*\] ?[$#%]|[\w.+-]+@[\w.-]+[: ][^$#%>]{0,200}[$#%>]|-?(?:ba|z|k|a)?sh-\d[\w.]*[$#%]|PS [^<>|"*?]{0,200}>|[A-Za-z]:\\[^<>|"*?/]{0,200}>|[$#%>❯➜])(?: |$)`)
 )
 
+// lineBegin are those prompts that no secret looks like that goes on from the record before. With one a line begins.
+var lineBegin = regexp.MustCompile(`^(?:\([^()]{1,40}\) ?)?(?:\[[\w.+-]+@[^\]]*\] ?[$#%]|-?(?:ba|z|k|a)?sh-\d[\w.]*[$#%]|PS [A-Za-z]:\\[^<>|"*?/]{0,200}>|[a-z_][\w.-]*@[\w.-]+:[~/][^$#%>"' ]{0,200}[$#%])(?: |$)`)
+
+// beginsLine reports whether a record begins with a line of its own, whatever the record before ended with. What follows a
+// URL's user may look like a prompt.
+func beginsLine(text, lead string) bool {
+	return lineBegin.MatchString(text) && !strings.Contains(lead, "://")
+}
+
 // mayAsk reports whether a colon comes only after a word that asks for a secret: in most lines with such a word, as in
 // those of system logs, one comes before it.
 func mayAsk(line string) bool {

@@ -161,6 +161,7 @@ func TestKeysAndPaths(t *testing.T) {
 		{"own pattern", Config{Patterns: []Pattern{{"n", `id-(?P<secret>\d+)`}}}, `{"a":"id-123456 and id-7"}`, `{"a":"id-[REDACTED] and id-[REDACTED]"}`},
 		{"key over lines", Config{Defaults: true}, `{"lines":["$ cat id","-----BEGIN RSA PRIVATE KEY-----","MIIEow","AAAA","-----END RSA PRIVATE KEY-----","$ ls"]}`, `{"lines":["$ cat id","-----BEGIN RSA PRIVATE KEY-----","[REDACTED]","[REDACTED]","-----END RSA PRIVATE KEY-----","$ ls"]}`},
 		{"key without end", Config{Defaults: true}, `{"sessionData":["-----BEGIN PRIVATE KEY-----","MIIEow"]}`, `{"sessionData":["-----BEGIN PRIVATE KEY-----","[REDACTED]"]}`},
+		{"what somebody wrote among the facts", Config{Defaults: true}, `{"trailcast":{"error":{"message":"token=s3cretvalue"},"session":{"reason":"API_TOKEN=s3cretvalue","id":"a"}}}`, `{"trailcast":{"error":{"message":"token=[REDACTED]"},"session":{"reason":"API_TOKEN=[REDACTED]","id":"a"}}}`},
 		{"what enrichment wrote", Config{Defaults: true, Paths: []string{"**.id"}}, `{"trailcast":{"id":"x","actor":{"password":"y"}}}`, `{"trailcast":{"id":"x","actor":{"password":"y"}}}`},
 		{"replacement", Config{Defaults: true, Replacement: "<gone>"}, `{"password":"x"}`, `{"password":"<gone>"}`},
 	}

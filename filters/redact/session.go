@@ -62,8 +62,11 @@ func (r *reader) first(s string, last tail, cut bool) []span {
 		if lead == "" || lead == last.text && last.whole {
 			continue
 		}
-		if asks(viewOf(lead).text) && shellPrompt.MatchString(viewOf(s).text) {
+		switch begin := viewOf(s).text; {
+		case asks(viewOf(lead).text) && shellPrompt.MatchString(begin):
 			continue // nothing was shown of the answer
+		case lead == last.text && beginsLine(begin, lead):
+			continue // the record before ended with a whole line
 		}
 		more, joined := r.filter.readLine(lead+s, last.before, cut, true)
 		spans = append(spans, behind(more, len(lead))...)
