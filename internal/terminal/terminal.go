@@ -14,8 +14,8 @@ func Hostile(r rune) bool {
 	switch {
 	case r == '\n' || r == '\t':
 		return false
-	case r < ' ', r >= 0x7f && r < 0xa0, r == 0x61c, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f,
-		r == 0xfeff, r >= 0xe0000 && r <= 0xe007f:
+	case r < ' ', r >= 0x7f && r < 0xa0, r == 0xad, r == 0x61c, r == 0x115f, r == 0x1160, r == 0x180e, r >= 0x200b && r <= 0x200f,
+		r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f, r == 0x3164, r == 0xfeff, r == 0xffa0, r >= 0xe0000 && r <= 0xe01ef:
 		return true
 	}
 	return false
@@ -30,9 +30,10 @@ func AppendEscape(dst []byte, r rune) []byte {
 	return fmt.Appendf(dst, `\u%04x`, r)
 }
 
-// Line returns s for one line of output: hostile characters, newline and tab are written \uXXXX.
+// Line returns s for one line of output: hostile characters, newline and tab are written \uXXXX. Bytes that are no UTF-8, which
+// some terminals obey, become U+FFFD.
 func Line(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return Hostile(r) || r == '\n' || r == '\t' }) < 0 {
+	if utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return Hostile(r) || r == '\n' || r == '\t' }) < 0 {
 		return s
 	}
 	var b []byte

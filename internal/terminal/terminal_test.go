@@ -14,6 +14,7 @@ func TestLine(t *testing.T) {
 		"\u202e\u2066\u061c": `\u202e\u2066\u061c`, // turn the direction of writing
 		"\u200b\ufeff\u2060": `\u200b\ufeff\u2060`, // are not seen
 		"\U000e0041":         `\udb40\udc41`,
+		"\u00ad\u3164":       `\u00ad\u3164`,
 	} {
 		if got := Line(in); got != want {
 			t.Errorf("%q becomes %q, want %q", in, got, want)
@@ -22,5 +23,8 @@ func TestLine(t *testing.T) {
 		if err := json.Unmarshal([]byte(`"`+Line(in)+`"`), &back); err != nil || back != in {
 			t.Errorf("%q comes back as %q: %v", in, back, err)
 		}
+	}
+	if got := Line("a\x9b31mb"); got != "a\ufffd31mb" {
+		t.Errorf("an 8-bit control sequence becomes %q", got)
 	}
 }
