@@ -1,5 +1,5 @@
 # What a developer runs. `make test` needs Go and a C compiler; with python3 (venv, pip) it runs the tests against an AWS
-# emulator too, which it installs in a cache folder.
+# emulator too, which it installs in a cache folder; with Chromium it looks at the session report.
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s

@@ -24,13 +24,16 @@ import (
 	"github.com/trailcast/trailcast/internal/awstest"
 )
 
-// awsSample runs a configuration of configs/aws as it is, against the emulator: what AWS's own variables and those of the
+// awsSample runs a configuration of configs/aws or configs/sessions as it is, against the emulator: what AWS's own variables and those of the
 // sample name is all that is changed, and the directory of the archive.
 type awsSample struct {
 	*trail
 	dir   string
 	env   map[string]string
 	pager *pager
+	other *pager
+	fed   bool   // what comes second
+	seen  string // what came so far
 }
 
 const sampleSession = `{"eventVersion":"1.0","eventTime":"2026-03-01T12:00:00Z","awsRegion":"eu-west-1","target":{"id":"i-0abc"},"userIdentity":{"arn":"arn:aws:iam::123456789012:user/zoe"},"runAsUser":"ssm-user","sessionId":"zoe-0123456789abcdef0","sessionData":["sh-4.2$ id"]}`
@@ -119,6 +122,52 @@ func TestAWSSamplesRun(t *testing.T) {
 			}
 			return len(got) > 0
 		}},
+		"../sessions/notify.yaml": {func(s *awsSample) {
+			s.pager, s.other = startPager(s), startPager(s)
+			s.env["TRAILCAST_TOPIC"], s.env["TRAILCAST_EVENTS_TOPIC"] = s.pager.topic, s.other.topic
+			s.send(opened(""))
+		}, func(s *awsSample) bool {
+			got, events := strings.Join(s.pager.bodies(), "\n"), strings.Join(s.other.bodies(), "\n")
+			s.seen += got + events
+			return strings.Contains(s.seen, "opened: zoe\non i-0abc in account 123456789012, eu-west-1\nfrom 203.0.113.7, without MFA\nstarted 20") &&
+				strings.Contains(s.seen, "no_mfa: zoe\n") && strings.Contains(s.seen, `"state":"opened"`) && strings.Contains(s.seen, `"alert":"no_mfa"`)
+		}},
+		"../sessions/unlogged.yaml": {func(s *awsSample) {
+			s.pager = startPager(s)
+			client := cloudwatchlogs.NewFromConfig(s.server.Config())
+			group := awstest.Name("/aws/ssm/sessions")
+			s.must(client.CreateLogGroup(s.Context(), &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &group}))
+			s.env["TRAILCAST_TOPIC"], s.env["TRAILCAST_LOG_GROUP"] = s.pager.topic, group
+			s.send(opened("AWS-StartPortForwardingSession"))
+		}, func(s *awsSample) bool {
+			s.seen += strings.Join(s.pager.bodies(), "\n")
+			return strings.Contains(s.seen, "unlogged: arn:aws:iam::123456789012:user/zoe on i-0abc, account 123456789012\nsession zoe-0123456789abcdef0, started 20")
+		}},
+		"../sessions/archive.yaml": {func(s *awsSample) {
+			calls := s.queue
+			s.newQueue()
+			s.env["TRAILCAST_SESSION_QUEUE"] = s.queue
+			s.must(s.sqs.SendMessage(s.Context(), &sqs.SendMessageInput{QueueUrl: &calls, MessageBody: aws.String(opened(""))}))
+		}, func(s *awsSample) bool {
+			if !s.fed {
+				if life := matching(s.dir + "/archive/sessions/*.ndjson"); !strings.Contains(life, `"state":"opened"`) {
+					return false
+				}
+				s.put("sessions/zoe-0123456789abcdef0.log", []byte("Script started on 2026-03-01 12:00:00+00:00\r\nsh-4.2$ id\r\n"))
+				s.notify([]string{"sessions/zoe-0123456789abcdef0.log"})
+				s.fed = true
+			}
+			text := matching(s.dir + "/archive/transcripts/123456789012/*/zoe-0123456789abcdef0.ndjson")
+			return strings.Contains(text, "sh-4.2$ id") && strings.Contains(text, `"ip":"203.0.113.7"`) && strings.Contains(text, `"mfa":false`) &&
+				strings.Contains(matching(s.dir+"/archive/calls/123456789012/*.ndjson"), "StartSession")
+		}},
+		"../sessions/subjects.yaml": {func(s *awsSample) {
+			write(s, s.dir+"/trail/call.json", opened("")+"\n")
+			write(s, s.dir+"/logs/event.json", sampleSession+"\n")
+			s.env["TRAILCAST_LOGS"], s.env["TRAILCAST_SESSION_LOGS"] = s.dir+"/trail", s.dir+"/logs"
+		}, func(s *awsSample) bool {
+			return messagesIn(s.env["NATS_URL"], "SESSIONS") >= 4 // opened, no_mfa, activity and the log itself
+		}},
 		"lookup.yaml": {}, // the emulator has no LookupEvents
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,6 +199,23 @@ func TestAWSSamplesRun(t *testing.T) {
 			awaitFor(t, 40*time.Second, "what was fed", func() bool { return sample.came(s) })
 		})
 	}
+}
+
+// opened is the call that opens a session, now. Without a document it is a shell.
+func opened(document string) string {
+	return fmt.Sprintf(`{"eventVersion":"1.08","eventTime":%q,"eventSource":"ssm.amazonaws.com","eventName":"StartSession","awsRegion":"eu-west-1","sourceIPAddress":"203.0.113.7","userIdentity":{"type":"IAMUser","accountId":"123456789012","arn":"arn:aws:iam::123456789012:user/zoe","userName":"zoe","sessionContext":{"attributes":{"mfaAuthenticated":"false"}}},"requestParameters":{"target":"i-0abc","documentName":%q},"responseElements":{"sessionId":"zoe-0123456789abcdef0"},"eventID":"00000000-0000-0000-0000-000000000001","recipientAccountId":"123456789012"}`,
+		time.Now().UTC().Format(time.RFC3339), document)
+}
+
+// matching returns the text of all files that match a pattern.
+func matching(pattern string) string {
+	var all strings.Builder
+	files, _ := filepath.Glob(pattern)
+	for _, name := range files {
+		text, _ := os.ReadFile(name)
+		all.Write(text)
+	}
+	return all.String()
 }
 
 func (s *awsSample) must(_ any, err error) {

@@ -97,7 +97,7 @@ subjects and files. An event that was taken in is delivered at least once.`,
 		SilenceErrors: true,
 	}
 	root.AddCommand(
-		runCommand(s), checkCommand(s), queryCommand(s), explainCommand(s), quarantineCommand(s), demoCommand(s),
+		runCommand(s), checkCommand(s), queryCommand(s), sessionsCommand(s), explainCommand(s), quarantineCommand(s), demoCommand(s),
 		versionCommand(s),
 	)
 	return root

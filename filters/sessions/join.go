@@ -93,6 +93,9 @@ func (j *Join) Add(f Fact) {
 	s.merge(&f.of, &s.seen)
 }
 
+// AsOf says until when all is there; without it the newest event tells.
+func (j *Join) AsOf(t time.Time) { j.newest = max(j.newest, milliseconds(t)) }
+
 // Sessions yields sessions and denied attempts, ordered by their start, then by session id.
 func (j *Join) Sessions() iter.Seq[Session] {
 	all := make([]Session, 0, len(j.sessions)+len(j.attempts))

@@ -33,27 +33,32 @@ var needs = []struct {
 // extra are actions that a policy may have beside those that its components always need.
 var extra = []string{"kms:Decrypt", "kms:GenerateDataKey", "s3:GetObjectVersion", "kinesis:DescribeStreamSummary", "sns:GetTopicAttributes"}
 
-// TestAWSSamples holds that the samples of configs/aws are valid, and that each one's policy allows what it needs and
-// nothing else.
+// TestAWSSamples holds that the samples of configs/aws and configs/sessions are valid, and that each one's policy allows what
+// it needs and nothing else. One that needs nothing of AWS has none.
 func TestAWSSamples(t *testing.T) {
 	awstest.Environment(t)
 	schema := compiled(t)
-	files, err := filepath.Glob(filepath.Join("..", "..", "configs", "aws", "*.yaml"))
-	if err != nil || len(files) < 5 {
-		t.Fatalf("%d samples: %v", len(files), err)
+	samples := func(name string) (files []string) {
+		for _, dir := range []string{"aws", "sessions"} {
+			some, _ := filepath.Glob(filepath.Join("..", "..", "configs", dir, name))
+			files = append(files, some...)
+		}
+		return files
 	}
-	policies, _ := filepath.Glob(filepath.Join("..", "..", "configs", "aws", "*.policy.json"))
-	if len(policies) != len(files) {
+	files := samples("*.yaml")
+	const withoutAWS = 1 // sessions/subjects.yaml
+	if policies := samples("*.policy.json"); len(files) < 10 || len(policies) != len(files)-withoutAWS {
 		t.Errorf("%d policies for %d samples", len(policies), len(files))
 	}
 	env := map[string]string{
 		"TRAILCAST_QUEUE": "https://sqs.eu-west-1.amazonaws.com/123456789012/trail", "TRAILCAST_BUCKET": "acme-cloudtrail",
 		"TRAILCAST_START": "2026-01-01", "TRAILCAST_END": "2026-01-31", "TRAILCAST_STREAM": "trail", "TRAILCAST_CERT": certificateFiles(t),
-		"TRAILCAST_STATE": t.TempDir(), "TRAILCAST_TOPIC": "arn:aws:sns:eu-west-1:123456789012:sessions", "AWS_REGION": "eu-west-1",
+		"TRAILCAST_STATE": t.TempDir(), "TRAILCAST_TOPIC": "arn:aws:sns:eu-west-1:123456789012:sessions", "TRAILCAST_EVENTS_TOPIC": "arn:aws:sns:eu-west-1:123456789012:session-events",
+		"TRAILCAST_SESSION_QUEUE": "https://sqs.eu-west-1.amazonaws.com/123456789012/transcripts", "AWS_REGION": "eu-west-1",
 	}
 	env["TRAILCAST_KEY_FILE"] = env["TRAILCAST_CERT"] + ".key" // any text
 	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
+		t.Run(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), func(t *testing.T) {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -84,6 +89,9 @@ func TestAWSSamples(t *testing.T) {
 				for _, item := range value[list].([]any) {
 					want = append(want, needed(item.(map[string]any))...)
 				}
+			}
+			if want == nil {
+				return
 			}
 			got := allowedActions(t, strings.TrimSuffix(file, ".yaml")+".policy.json")
 			for _, action := range want {

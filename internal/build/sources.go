@@ -1,10 +1,8 @@
 package build
 
 import (
-	"github.com/trailcast/trailcast/filters/redact"
 	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/internal/yamlconf"
-	"github.com/trailcast/trailcast/pipeline"
 )
 
 // Sources is the configuration of a command that reads once: the agent's language with inputs and filters alone.
@@ -34,12 +32,4 @@ func LoadSources(file string, data []byte, env func(string) (string, bool), stat
 		return nil, err
 	}
 	return c, nil
-}
-
-// AddRedaction adds a filter that redacts with its built-in rules, behind all others.
-func (c *Config) AddRedaction() {
-	c.Filters = append(c.Filters, Filter{
-		Name: "redaction", OnError: string(pipeline.OnErrorQuarantine),
-		Component: Component{Type: "redact", Config: &redact.Config{Defaults: true}},
-	})
 }

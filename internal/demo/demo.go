@@ -85,8 +85,9 @@ func Run(ctx context.Context, o Options) (pipeline.Stats, error) {
 One line of the samples is broken on purpose. Go on from here:
   trailcast quarantine list -c %[1]s
   trailcast query -r 'select(.trailcast.session) | .trailcast | [.time, .actor.user, .action, .session.target] | @tsv' %[2]s
+  trailcast sessions --since all %[4]s
   trailcast explain -c %[1]s %[3]s
-`, config, filepath.Join(dir, "out", "archive", "*", "*.gz"), filepath.Join(dir, "in", "cloudtrail", "start-session-01.json"))
+`, config, filepath.Join(dir, "out", "archive", "*", "*.gz"), filepath.Join(dir, "in", "cloudtrail", "start-session-01.json"), filepath.Join(dir, "in"))
 	return stats, nil
 }
 

@@ -1,0 +1,57 @@
+package gather
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"strings"
+
+	"github.com/trailcast/trailcast/formats/record"
+	"github.com/trailcast/trailcast/formats/session"
+	"github.com/trailcast/trailcast/internal/rawjson"
+	"github.com/trailcast/trailcast/pipeline"
+)
+
+// archived returns an event of a session log with the key that it had when `enrich` saw it, if one did: an archive holds
+// repeats, and only the id that enrich gave tells them from text that was logged twice. The text is a part of the key, so
+// that nothing can be hidden behind another event's id.
+func archived(ev pipeline.Event) pipeline.Event {
+	if ev.Record.Kind != pipeline.KindSessionLog {
+		return ev
+	}
+	member, _ := rawjson.Get(ev.Record.Raw, "trailcast")
+	id := rawjson.Str(member, "id")
+	if id == "" {
+		return ev
+	}
+	log, err := session.Parse(ev.Record.Raw)
+	if err != nil {
+		return ev
+	}
+	sum := sha256.New()
+	write(sum, id)
+	write(sum, log.SessionID)
+	for text := range log.Text() {
+		write(sum, text)
+	}
+	old := ev.Record
+	ev.Record = &pipeline.Record{
+		Raw: old.Raw, Kind: old.Kind, Origin: old.Origin, Index: old.Index, Offset: old.Offset, Seed: old.Seed, Notes: old.Notes,
+		Reader: keyed{key: hex.EncodeToString(sum.Sum(nil))},
+	}
+	return ev
+}
+
+func write(sum hash.Hash, s string) {
+	sum.Write([]byte(strings.ToValidUTF8(s, "\ufffd")))
+	sum.Write([]byte{0xff})
+}
+
+// keyed is the reader of records with a key that was found out otherwise.
+type keyed struct {
+	record.Reader
+	key string
+}
+
+// Key implements pipeline.Reader.
+func (k keyed) Key(*pipeline.Record) string { return k.key }
