@@ -42,6 +42,15 @@ type Filter interface {
 	Apply(ctx context.Context, dst []Event, ev Event) ([]Event, error)
 }
 
+// A Dropper is a Filter that can say at once of some events that it yields nothing for them. The first filter of a pipeline
+// is asked before an event is taken in, and so before it is checked.
+type Dropper interface {
+	// Drops reports that Apply would yield nothing for the event, without an error; false says nothing. It must be cheap.
+	// The event is in valid UTF-8 and an object by its structure, but what stands inside of its values may be broken; any
+	// answer will do then. It is called from several goroutines at once and keeps nothing of ev.
+	Drops(ev *Event) bool
+}
+
 // A Settler is a Filter with memory. Settled is called once for each frame after all its events have their outcome;
 // what the filter remembers of a frame's events becomes effective only then, and only when outcome is not Retry.
 // rejected holds the keys of events of the frame that ended in quarantine: they count as not seen.

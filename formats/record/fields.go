@@ -4,9 +4,9 @@ import "github.com/trailcast/trailcast/internal/rawjson"
 
 // The top-level members that a record is judged by.
 const (
-	fieldEventID = iota
+	fieldEventVersion = iota // the first member of CloudTrail's records
 	fieldEventTime
-	fieldEventVersion
+	fieldEventID
 	fieldEventSource
 	fieldEventName
 	fieldEventType
@@ -38,96 +38,70 @@ const (
 	fieldCount
 )
 
-// A switch finds a key faster than comparing it with each of thirty.
-func fieldOf(key string) int {
-	switch key {
-	case "eventID":
-		return fieldEventID
-	case "eventTime":
-		return fieldEventTime
-	case "eventVersion":
-		return fieldEventVersion
-	case "eventSource":
-		return fieldEventSource
-	case "eventName":
-		return fieldEventName
-	case "eventType":
-		return fieldEventType
-	case "eventCategory":
-		return fieldEventCategory
-	case "managementEvent":
-		return fieldManagementEvent
-	case "readOnly":
-		return fieldReadOnly
-	case "awsRegion":
-		return fieldAWSRegion
-	case "recipientAccountId":
-		return fieldRecipientAccountID
-	case "userIdentity":
-		return fieldUserIdentity
-	case "sourceIPAddress":
-		return fieldSourceIPAddress
-	case "userAgent":
-		return fieldUserAgent
-	case "errorCode":
-		return fieldErrorCode
-	case "errorMessage":
-		return fieldErrorMessage
-	case "requestParameters":
-		return fieldRequestParameters
-	case "responseElements":
-		return fieldResponseElements
-	case "additionalEventData":
-		return fieldAdditionalEventData
-	case "serviceEventDetails":
-		return fieldServiceEventDetails
-	case "resources":
-		return fieldResources
-	case "vpcEndpointId":
-		return fieldVPCEndpointID
-	case "sessionCredentialFromConsole":
-		return fieldSessionCredentialFromConsole
-	case "insightDetails":
-		return fieldInsightDetails
-	case "s3":
-		return fieldS3
-	case "sessionId":
-		return fieldSessionID
-	case "sessionData":
-		return fieldSessionData
-	case "target":
-		return fieldTarget
-	case "lines":
-		return fieldLines
-	case "seq":
-		return fieldSeq
-	case "trailcast":
-		return fieldTrailcast
-	}
-	return -1
+// fieldNames are the keys of the members, by number.
+var fieldNames = [fieldCount]string{
+	fieldEventID:                      "eventID",
+	fieldEventTime:                    "eventTime",
+	fieldEventVersion:                 "eventVersion",
+	fieldEventSource:                  "eventSource",
+	fieldEventName:                    "eventName",
+	fieldEventType:                    "eventType",
+	fieldEventCategory:                "eventCategory",
+	fieldManagementEvent:              "managementEvent",
+	fieldReadOnly:                     "readOnly",
+	fieldAWSRegion:                    "awsRegion",
+	fieldRecipientAccountID:           "recipientAccountId",
+	fieldUserIdentity:                 "userIdentity",
+	fieldSourceIPAddress:              "sourceIPAddress",
+	fieldUserAgent:                    "userAgent",
+	fieldErrorCode:                    "errorCode",
+	fieldErrorMessage:                 "errorMessage",
+	fieldRequestParameters:            "requestParameters",
+	fieldResponseElements:             "responseElements",
+	fieldAdditionalEventData:          "additionalEventData",
+	fieldServiceEventDetails:          "serviceEventDetails",
+	fieldResources:                    "resources",
+	fieldVPCEndpointID:                "vpcEndpointId",
+	fieldSessionCredentialFromConsole: "sessionCredentialFromConsole",
+	fieldInsightDetails:               "insightDetails",
+	fieldS3:                           "s3",
+	fieldSessionID:                    "sessionId",
+	fieldSessionData:                  "sessionData",
+	fieldTarget:                       "target",
+	fieldLines:                        "lines",
+	fieldSeq:                          "seq",
+	fieldTrailcast:                    "trailcast",
 }
 
-// fields holds the raw values of a record's members, nil where they are absent. Of duplicate keys the last counts.
-type fields [fieldCount][]byte
+var fieldKeys = rawjson.NewKeys(fieldNames[:])
 
+// fields are the members of one record, found by its notes.
+type fields struct {
+	raw   []byte
+	notes Notes
+}
+
+// read takes notes of an object. One that is broken somewhere gives the members before that place.
 func (f *fields) read(obj []byte) {
-	// A record that is broken somewhere gives the members before that place.
-	_ = rawjson.EachMember(obj, func(key string, value []byte) bool {
-		if i := fieldOf(key); i >= 0 {
-			f[i] = value
-		}
-		return true
-	})
+	f.raw = obj[rawjson.Next(obj, 0):]
+	fieldKeys.Members(f.raw, f.notes.at[:])
 }
 
-func (f *fields) has(i int) bool { return f[i] != nil && rawjson.KindOf(f[i]) != rawjson.Null }
+// value returns the raw value of a field, nil where it is absent.
+func (f *fields) value(i int) []byte { return f.notes.value(f.raw, i) }
+
+func (f *fields) has(i int) bool {
+	s := f.notes.at[i]
+	return s.To > 0 && f.raw[s.From] != 'n'
+}
 
 func (f *fields) is(i int, kind rawjson.Kind) bool {
-	return f[i] != nil && rawjson.KindOf(f[i]) == kind
+	value := f.value(i)
+	return value != nil && rawjson.KindOf(value) == kind
 }
 
 // text returns a member that is a string, else "".
-func (f *fields) text(i int) string { return text(f[i]) }
+func (f *fields) text(i int) string { return text(f.value(i)) }
 
 // text returns the value of a JSON string; "" for anything else.
 func text(value []byte) string {

@@ -17,7 +17,7 @@ func (f *fields) identity(key string) []byte {
 	if !f.is(fieldUserIdentity, rawjson.Object) {
 		return nil
 	}
-	value, _ := rawjson.Get(f[fieldUserIdentity], key)
+	value, _ := rawjson.Get(f.value(fieldUserIdentity), key)
 	return value
 }
 
@@ -25,7 +25,7 @@ func (f *fields) identity(key string) []byte {
 func (f *fields) actor() pipeline.Actor {
 	var id [10][]byte
 	if f.is(fieldUserIdentity, rawjson.Object) {
-		rawjson.GetMany(f[fieldUserIdentity], identityKeys, id[:])
+		rawjson.GetMany(f.value(fieldUserIdentity), identityKeys, id[:])
 	}
 	a := pipeline.Actor{
 		Type:        text(id[0]),
@@ -136,7 +136,7 @@ func (f *fields) mfa(session pipeline.Tri) pipeline.Tri {
 	if session == pipeline.Yes || !f.is(fieldAdditionalEventData, rawjson.Object) {
 		return session
 	}
-	used, _ := rawjson.Get(f[fieldAdditionalEventData], "MFAUsed")
+	used, _ := rawjson.Get(f.value(fieldAdditionalEventData), "MFAUsed")
 	if signIn := triOf(used); signIn != pipeline.Unknown {
 		return signIn
 	}
@@ -146,7 +146,7 @@ func (f *fields) mfa(session pipeline.Tri) pipeline.Tri {
 // fromConsole reports whether the record says that it comes from a session of the AWS console.
 func (f *fields) fromConsole() bool {
 	eventType := f.text(fieldEventType)
-	return triOf(f[fieldSessionCredentialFromConsole]) == pipeline.Yes ||
+	return triOf(f.value(fieldSessionCredentialFromConsole)) == pipeline.Yes ||
 		hasPrefixFold(eventType, "AwsConsoleSignIn") || hasPrefixFold(eventType, "AwsConsoleAction") ||
 		f.text(fieldEventName) == "ConsoleLogin"
 }
@@ -175,5 +175,5 @@ func (f *fields) additionalText(key string) string {
 	if !f.is(fieldAdditionalEventData, rawjson.Object) {
 		return ""
 	}
-	return rawjson.Str(f[fieldAdditionalEventData], key)
+	return rawjson.Str(f.value(fieldAdditionalEventData), key)
 }

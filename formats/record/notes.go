@@ -10,36 +10,33 @@ import (
 // Notes are where in a record those top-level members stand that it is judged by. They are made when the record is
 // recognised, in the one walk over its bytes; facts, keys and filters find the members by them later.
 type Notes struct {
-	at [fieldCount]span
+	at [fieldCount]rawjson.Span
 
 	// Compact says that the record has no white space outside of strings.
 	Compact bool
 }
 
-// span is a part of a record; to is 0 where the member is absent.
-type span struct{ from, to uint32 }
-
-// maxNoted is the largest record of which notes are taken.
-const maxNoted = 1 << 31
-
-// Recognise is KindOf for a record that will be looked at again: it fills in n.
-func Recognise(obj []byte, n *Notes) pipeline.Kind {
-	var f fields
-	f.read(obj)
-	for i, value := range f {
-		if value == nil || len(obj) > maxNoted {
-			continue
-		}
-		from := uintptr(unsafe.Pointer(unsafe.SliceData(value))) - uintptr(unsafe.Pointer(unsafe.SliceData(obj)))
-		n.at[i] = span{uint32(from), uint32(from) + uint32(len(value))}
+// Scan finds the end of the record that b begins with and recognises it in the same pass. What it says of a text that is
+// not known to be valid, and what ok means, is that of rawjson.Keys.Members.
+func Scan(b []byte, n *Notes) (end int, kind pipeline.Kind, ok bool) {
+	if end, ok = fieldKeys.Members(b, n.at[:]); !ok {
+		return 0, "", false
 	}
+	f := fields{b, *n}
+	return end, f.kind(), true
+}
+
+// Recognise is KindOf for a record that will be looked at again: it fills in n. obj begins without white space.
+func Recognise(obj []byte, n *Notes) pipeline.Kind {
+	fieldKeys.Members(obj, n.at[:]) // see fields.read
+	f := fields{obj, *n}
 	return f.kind()
 }
 
 // value returns the raw value of a field, nil where it is absent. raw is the record.
 func (n *Notes) value(raw []byte, field int) []byte {
-	if s := n.at[field]; s.to > 0 {
-		return raw[s.from:s.to:s.to]
+	if s := n.at[field]; s.To > 0 {
+		return raw[s.From:s.To:s.To]
 	}
 	return nil
 }
@@ -57,23 +54,20 @@ func Field(r *pipeline.Record, key string) (value []byte, known bool) {
 	if n == nil {
 		return nil, false
 	}
-	field := fieldOf(key)
+	field := fieldKeys.Index(unsafe.Slice(unsafe.StringData(key), len(key)))
 	if field < 0 {
 		return nil, false
 	}
 	return n.value(r.Raw, field), true
 }
 
-// readRecord fills in the fields of a record, by its notes if it has some.
+// readRecord reads a record, by its notes if it has some.
 func (f *fields) readRecord(r *pipeline.Record) {
-	n := notesOf(r)
-	if n == nil {
-		f.read(r.Raw)
+	if n := notesOf(r); n != nil {
+		f.raw, f.notes = r.Raw, *n
 		return
 	}
-	for i := range f {
-		f[i] = n.value(r.Raw, i)
-	}
+	f.read(r.Raw)
 }
 
 // eventID returns the raw eventID of a record.

@@ -46,7 +46,7 @@ func (f *fields) signInResult(action string) string {
 		if !f.is(parent, rawjson.Object) {
 			continue
 		}
-		switch result := rawjson.Str(f[parent], action); {
+		switch result := rawjson.Str(f.value(parent), action); {
 		case strings.EqualFold(result, success):
 			return success
 		case strings.EqualFold(result, failure):

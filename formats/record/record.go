@@ -33,15 +33,13 @@ func (reader Reader) Facts(r *pipeline.Record) *pipeline.Facts {
 	}
 	facts := &pipeline.Facts{Kind: kind}
 	var f fields
+	f.readRecord(r)
 	switch kind {
 	case pipeline.KindCloudTrail:
-		f.readRecord(r)
 		f.cloudTrail(facts, r.Origin)
 	case pipeline.KindInsight:
-		f.readRecord(r)
 		f.insight(facts, r.Origin)
 	case pipeline.KindSessionLog:
-		f.readRecord(r)
 		f.sessionLog(facts, r.Origin)
 	default:
 		facts.Account.ID = accountOfOrigin(r.Origin)
@@ -58,12 +56,12 @@ func (reader Reader) Facts(r *pipeline.Record) *pipeline.Facts {
 }
 
 func (f *fields) cloudTrail(facts *pipeline.Facts, origin *pipeline.Origin) {
-	facts.Time, _ = timeOf(f[fieldEventTime])
+	facts.Time, _ = timeOf(f.value(fieldEventTime))
 	facts.Service = f.service()
 	facts.Action = f.text(fieldEventName)
 	facts.Category = f.category()
-	facts.ReadOnly = triOf(f[fieldReadOnly])
-	facts.Error.Code = textOrNumber(f[fieldErrorCode])
+	facts.ReadOnly = triOf(f.value(fieldReadOnly))
+	facts.Error.Code = textOrNumber(f.value(fieldErrorCode))
 	facts.Error.Message = f.text(fieldErrorMessage)
 	facts.Outcome = f.outcome(facts)
 	facts.Actor = f.actor()
@@ -75,8 +73,8 @@ func (f *fields) cloudTrail(facts *pipeline.Facts, origin *pipeline.Origin) {
 // An Insights event names the API that it is about in insightDetails. It has no actor and no outcome.
 func (f *fields) insight(facts *pipeline.Facts, origin *pipeline.Origin) {
 	var value [2][]byte
-	rawjson.GetMany(f[fieldInsightDetails], []string{"eventSource", "eventName"}, value[:])
-	facts.Time, _ = timeOf(f[fieldEventTime])
+	rawjson.GetMany(f.value(fieldInsightDetails), []string{"eventSource", "eventName"}, value[:])
+	facts.Time, _ = timeOf(f.value(fieldEventTime))
 	facts.Service = first(ServiceName(text(value[0])), ServiceName(f.text(fieldEventSource)), unknown)
 	facts.Action = first(text(value[1]), f.text(fieldEventName))
 	facts.Category = first(f.text(fieldEventCategory), "Insight")
@@ -90,14 +88,14 @@ func (f *fields) sessionLog(facts *pipeline.Facts, origin *pipeline.Origin) {
 	facts.Session.ID = f.text(fieldSessionID)
 	facts.Session.Target = f.text(fieldTarget)
 	if f.is(fieldTarget, rawjson.Object) {
-		facts.Session.Target = rawjson.Str(f[fieldTarget], "id")
+		facts.Session.Target = rawjson.Str(f.value(fieldTarget), "id")
 	}
 	facts.Actor = f.actor()
 	if facts.Actor.ARN == "" && facts.Actor.User == "" {
 		facts.Actor.User = SessionOwner(facts.Session.ID)
 	}
 	var ok bool
-	if facts.Time, ok = timeOf(f[fieldEventTime]); !ok {
+	if facts.Time, ok = timeOf(f.value(fieldEventTime)); !ok {
 		facts.Time = arrival(origin)
 	}
 	f.place(facts, origin)
@@ -109,7 +107,7 @@ func (f *fields) place(facts *pipeline.Facts, origin *pipeline.Origin) {
 	if facts.Region == "" {
 		facts.Region = regionOfOrigin(origin)
 	}
-	recipient := textOrNumber(f[fieldRecipientAccountID])
+	recipient := textOrNumber(f.value(fieldRecipientAccountID))
 	actor := facts.Actor.Account.ID
 	facts.Account.ID = recipient
 	if facts.Account.ID == "" {
@@ -158,7 +156,7 @@ func (f *fields) category() string {
 	if category := f.text(fieldEventCategory); category != "" {
 		return category
 	}
-	switch triOf(f[fieldManagementEvent]) {
+	switch triOf(f.value(fieldManagementEvent)) {
 	case pipeline.Yes:
 		return "Management"
 	case pipeline.No:
@@ -183,7 +181,7 @@ func (f *fields) resource() (arn, account string) {
 	if !f.is(fieldResources, rawjson.Array) {
 		return "", ""
 	}
-	_ = rawjson.EachElement(f[fieldResources], func(_ int, element []byte) bool {
+	_ = rawjson.EachElement(f.value(fieldResources), func(_ int, element []byte) bool {
 		var value [3][]byte
 		rawjson.GetMany(element, []string{"ARN", "ARNPrefix", "accountId"}, value[:])
 		arn = first(arn, text(value[0]), text(value[1]))
@@ -200,7 +198,7 @@ func (f *fields) source() pipeline.Source {
 		VPCEndpoint: f.text(fieldVPCEndpointID),
 	}
 	if source.VPCEndpoint == "" && f.has(fieldAdditionalEventData) { // S3 had it there
-		source.VPCEndpoint = rawjson.Str(f[fieldAdditionalEventData], "vpcEndpointId")
+		source.VPCEndpoint = rawjson.Str(f.value(fieldAdditionalEventData), "vpcEndpointId")
 	}
 	from := f.text(fieldSourceIPAddress)
 	if IsIP(from) {

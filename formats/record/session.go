@@ -28,7 +28,7 @@ func (f *fields) session(facts *pipeline.Facts) pipeline.Session {
 
 func (f *fields) ssmSession() pipeline.Session {
 	var asked [4][]byte
-	rawjson.GetMany(f[fieldRequestParameters], []string{"target", "documentName", "reason", "sessionId"}, asked[:])
+	rawjson.GetMany(f.value(fieldRequestParameters), []string{"target", "documentName", "reason", "sessionId"}, asked[:])
 	return pipeline.Session{
 		ID:       first(f.response("sessionId"), text(asked[3])),
 		Target:   first(text(asked[0]), f.response("target")),
@@ -55,11 +55,11 @@ func (f *fields) guiConnection() pipeline.Session {
 }
 
 func (f *fields) request(path ...string) string {
-	return rawjson.Str(f[fieldRequestParameters], path...)
+	return rawjson.Str(f.value(fieldRequestParameters), path...)
 }
 
 func (f *fields) response(path ...string) string {
-	return rawjson.Str(f[fieldResponseElements], path...)
+	return rawjson.Str(f.value(fieldResponseElements), path...)
 }
 
 // SessionOwner returns the name that a session id begins with: that of the user, or of the role's session. Names may

@@ -112,10 +112,14 @@ func (s *Splitter) Split(ctx context.Context, r io.Reader, origin *pipeline.Orig
 		splitter: s, options: s.options, ctx: ctx, to: to,
 		batch: batch{index: at.Index},
 	}
+	if d, ok := to.(Dropping); ok {
+		run.dropper = d.Dropper()
+	}
 	err := run.object(r, place{origin: origin, offset: at.Offset})
 	if err == nil {
 		err = run.flush()
 	}
+	run.tellDropped()
 	return run.stats, err
 }
 
@@ -158,9 +162,11 @@ type run struct {
 	to       Feeder
 	batch    batch
 	stats    Stats
-	compact  bool          // the documents have no white space outside of strings
-	noted    *record.Notes // of the record that is being emitted
-	unpacks  int           // compressed objects in one another that are being split
+	compact  bool // the documents have no white space outside of strings
+	unpacks  int  // compressed objects in one another that are being split
+
+	dropper               pipeline.Dropper // nil: everything is wanted
+	dropped, droppedBytes int64            // since the Feeder was told
 }
 
 // place is where a document stands.
@@ -206,55 +212,92 @@ func (r *run) object(src io.Reader, p place) error {
 // batch gathers events for one Feed. Records are allocated in slabs, so that an event costs no allocation of its own.
 type batch struct {
 	events []pipeline.Event
-	slab   []pipeline.Record
-	notes  []record.Notes
+	slab   []slot
+	kept   []byte // copies of records whose block is used again
 	bytes  int
 	index  int64
 }
 
-const firstSlab = 16
+// slot is a record with its notes.
+type slot struct {
+	record pipeline.Record
+	notes  record.Notes
+}
+
+const (
+	firstSlab = 16
+	keptBlock = 64 << 10
+)
+
+// room returns the place of the next record. It is taken by run.add.
+func (b *batch) room(most int) *slot {
+	if len(b.slab) == cap(b.slab) {
+		b.slab = make([]slot, 0, min(max(2*cap(b.slab), firstSlab), most))
+	}
+	return &b.slab[:len(b.slab)+1][len(b.slab)]
+}
+
+// keep copies a record.
+func (b *batch) keep(raw []byte) []byte {
+	if cap(b.kept)-len(b.kept) < len(raw) {
+		b.kept = make([]byte, 0, max(keptBlock, len(raw)))
+	}
+	n := len(b.kept)
+	b.kept = append(b.kept, raw...)
+	return b.kept[n:len(b.kept):len(b.kept)]
+}
+
+// noted says that the notes are the record's.
+func (s *slot) noted(compact bool) {
+	s.notes.Compact = compact
+	s.record.Notes = &s.notes
+}
+
+// fill makes the record of raw.
+func (r *run) fill(at *slot, raw []byte, kind pipeline.Kind, p place) {
+	at.record = pipeline.Record{
+		Raw: raw, Kind: kind, Origin: p.origin, Index: r.batch.index, Offset: p.offset, Seed: p.seed, Reader: reader,
+	}
+}
 
 // emitNoted adds the event of a record that was recognised in raw.
 func (r *run) emitNoted(raw []byte, kind pipeline.Kind, p place, notes *record.Notes) error {
 	valid := rawjson.ToValidUTF8(raw)
-	if len(valid) != len(raw) || unsafe.SliceData(valid) != unsafe.SliceData(raw) {
+	if len(valid) != len(raw) || unsafe.SliceData(valid) != unsafe.SliceData(raw) || !r.accepts(kind) {
 		return r.emit(valid, kind, p) // the notes are of other bytes
 	}
-	b := &r.batch
-	if len(b.notes) == cap(b.notes) {
-		b.notes = make([]record.Notes, 0, min(max(2*cap(b.notes), firstSlab), r.options.BatchEvents))
-	}
-	b.notes = append(b.notes, *notes)
-	kept := &b.notes[len(b.notes)-1]
-	kept.Compact = r.compact
-	r.noted = kept
-	err := r.emit(raw, kind, p)
-	r.noted = nil
-	return err
+	at := r.batch.room(r.options.BatchEvents)
+	r.fill(at, raw, kind, p)
+	at.notes = *notes
+	at.noted(r.compact)
+	return r.add(at)
+}
+
+func (r *run) accepts(kind pipeline.Kind) bool {
+	return r.splitter.accept == nil || r.splitter.accept[kind]
 }
 
 // emit adds an event. raw must be one valid JSON object that nobody writes to any more.
 func (r *run) emit(raw []byte, kind pipeline.Kind, p place) error {
-	if r.splitter.accept != nil && !r.splitter.accept[kind] {
+	if !r.accepts(kind) {
 		index := r.batch.index
 		r.batch.index++
 		return r.broken(pipeline.Broken{Raw: raw, Size: int64(len(raw)), Origin: p.origin, Index: index, Offset: p.offset,
 			Reason: fmt.Sprintf("records of kind %s are not accepted here (option accept)", kind)})
 	}
+	at := r.batch.room(r.options.BatchEvents)
+	r.fill(at, raw, kind, p)
+	return r.add(at)
+}
+
+// add takes the next place of the slab, which holds a record.
+func (r *run) add(at *slot) error {
 	b := &r.batch
-	if len(b.slab) == cap(b.slab) {
-		b.slab = make([]pipeline.Record, 0, min(max(2*cap(b.slab), firstSlab), r.options.BatchEvents))
-	}
 	b.slab = b.slab[:len(b.slab)+1]
-	rec := &b.slab[len(b.slab)-1]
-	rec.Raw, rec.Kind, rec.Origin, rec.Index, rec.Offset, rec.Seed = raw, kind, p.origin, b.index, p.offset, p.seed
-	rec.Reader = reader
-	if r.noted != nil {
-		rec.Notes = r.noted
-	}
+	at.record.Index = b.index // a broken piece before it may have been counted since
 	b.index++
-	b.bytes += len(raw)
-	b.events = append(b.events, pipeline.NewEvent(rec))
+	b.bytes += len(at.record.Raw)
+	b.events = append(b.events, pipeline.NewEvent(&at.record))
 	if len(b.events) >= r.options.BatchEvents || b.bytes >= r.options.BatchBytes {
 		return r.flush()
 	}

@@ -627,18 +627,25 @@ func BenchmarkSplit(b *testing.B) {
 		b.Fatal(err)
 	}
 	packed := gz(document.String())
-	for name, in := range map[string][]byte{"lines": lines.Bytes(), "records": document.Bytes(), "gzip": []byte(packed)} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetBytes(int64(document.Len()))
-			s := split.New(split.Options{})
-			for b.Loop() {
-				c := &collector{drop: true}
-				if _, err := s.Split(b.Context(), bytes.NewReader(in), &pipeline.Origin{}, split.Base{}, c); err != nil {
-					b.Fatal(err)
-				}
+	inputs := map[string][]byte{"lines": lines.Bytes(), "records": document.Bytes(), "gzip": []byte(packed)}
+	for name, in := range inputs {
+		for _, drop := range []bool{false, true} {
+			to := split.Feeder(&collector{drop: true})
+			if drop {
+				name += ", dropped"
+				to = &dropping{unwanted: func(*pipeline.Event) bool { return true }}
 			}
-		})
+			b.Run(name, func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(int64(document.Len()))
+				s := split.New(split.Options{})
+				for b.Loop() {
+					if _, err := s.Split(b.Context(), bytes.NewReader(in), &pipeline.Origin{}, split.Base{}, to); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 	b.Run("gunzip alone", func(b *testing.B) {
 		b.SetBytes(int64(document.Len()))

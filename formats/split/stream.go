@@ -89,7 +89,10 @@ func (s *stream) documents() error {
 
 // atLineStart reports whether the unread bytes begin a line.
 func (s *stream) atLineStart() bool {
-	return s.w.pos == 0 && s.w.base == 0 || s.w.pos > 0 && s.w.buf[s.w.pos-1] == '\n'
+	if s.w.pos == 0 {
+		return s.w.base == 0 || s.w.before == '\n'
+	}
+	return s.w.buf[s.w.pos-1] == '\n'
 }
 
 // opensArray reports whether the [ that comes next is followed by an object or by the array's end, as text in square
@@ -109,6 +112,9 @@ func (s *stream) document() error {
 			return nil
 		}
 		return s.envelope()
+	}
+	if done, err := s.whole(); done || err != nil {
+		return err
 	}
 	n, state := s.value(min(streamCheck, s.options.MaxRecord))
 	if state == tooLong {
@@ -140,6 +146,7 @@ func (s *stream) document() error {
 	s.docs++
 	p := s.at(s.w.offset())
 	s.w.pos += n
+	s.w.aliased = true
 	return s.run.document(raw, p)
 }
 
@@ -288,6 +295,9 @@ func (s *stream) elements() (over bool, err error) {
 
 // element splits the object that comes next in an array. over: see elements.
 func (s *stream) element() (over bool, err error) {
+	if done, err := s.whole(); done || err != nil {
+		return false, err
+	}
 	n, state := s.value(s.options.MaxRecord)
 	reason := ""
 	switch state {
@@ -309,6 +319,7 @@ func (s *stream) element() (over bool, err error) {
 			s.docs++
 			p := s.at(s.w.offset())
 			s.w.pos += n
+			s.w.aliased = true
 			return false, s.run.document(raw, p)
 		}
 		reason = "not valid JSON: " + err.Error()

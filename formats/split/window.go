@@ -8,21 +8,25 @@ import (
 )
 
 // window is the part of a stream that is in memory. Events alias its buffer, so bytes that were read are never written
-// to again: when a block is full the unread rest is copied into a new one.
+// to again: when a block is full the unread rest is copied into a new one. A block that no event aliases is used again.
 type window struct {
-	r     io.Reader
-	buf   []byte
-	pos   int   // the unread bytes are buf[pos:]
-	base  int64 // offset of buf[0] in the object
-	block int
-	total int64
-	err   error // io.EOF at the end
+	r       io.Reader
+	buf     []byte
+	pos     int   // the unread bytes are buf[pos:]
+	base    int64 // offset of buf[0] in the object
+	before  byte  // in the object, before buf[0]
+	aliased bool  // somebody else may hold bytes of buf
+	block   int
+	total   int64
+	err     error // io.EOF at the end
 }
 
 const (
 	firstBlock = 32 << 10
 	lastBlock  = 512 << 10
 	smallRoom  = 4 << 10
+
+	reusedBlock = 64 << 10 // as large as a cache next to the processor likes it
 )
 
 func newWindow(d *data) *window {
@@ -38,13 +42,8 @@ func (w *window) more() bool {
 	if w.err != nil {
 		return false
 	}
-	unread := w.buf[w.pos:]
 	if cap(w.buf)-len(w.buf) < smallRoom {
-		fresh := make([]byte, len(unread), max(w.block, 2*len(unread)+smallRoom))
-		copy(fresh, unread)
-		w.base += int64(w.pos)
-		w.buf, w.pos = fresh, 0
-		w.block = min(2*w.block, lastBlock)
+		w.renew()
 	}
 	for range 100 { // readers may return nothing for a while
 		n, err := w.r.Read(w.buf[len(w.buf):cap(w.buf)])
@@ -60,6 +59,24 @@ func (w *window) more() bool {
 	}
 	w.err = io.ErrNoProgress
 	return false
+}
+
+// renew makes room behind the unread bytes.
+func (w *window) renew() {
+	unread := w.buf[w.pos:]
+	if w.pos > 0 {
+		w.before = w.buf[w.pos-1]
+	}
+	w.base += int64(w.pos)
+	w.pos = 0
+	if size := cap(w.buf); !w.aliased && size >= reusedBlock && size >= 2*len(unread)+smallRoom {
+		w.buf = w.buf[:copy(w.buf, unread)]
+		return
+	}
+	fresh := make([]byte, len(unread), max(w.block, 2*len(unread)+smallRoom))
+	copy(fresh, unread)
+	w.buf, w.aliased = fresh, false
+	w.block = min(2*w.block, lastBlock)
 }
 
 // offset is where the unread bytes begin in the object.

@@ -97,6 +97,9 @@ const (
 
 // format lays out a JSON value.
 func (p *printer) format(dst, raw []byte) []byte {
+	if !p.color && !p.ascii && !p.terminal {
+		return p.layout(dst, raw)
+	}
 	depth := 0
 	key := false // the next string is a key
 	var inObject []bool

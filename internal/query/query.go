@@ -2,26 +2,22 @@ package query
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"syscall"
 
 	"github.com/itchyny/gojq"
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"github.com/trailcast/trailcast/filters/jq"
-	"github.com/trailcast/trailcast/formats/split"
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -69,10 +65,9 @@ func Run(ctx context.Context, o *Options, stdin io.Reader, stdout, stderr io.Wri
 		defer close(q.batches)
 		q.read(ctx, isTerminal(stderr) && !isTerminal(stdout))
 	})
-	switch {
-	case o.NullInput, o.Slurp, q.program.OneByOne():
+	if q.inOrder() {
 		q.oneByOne()
-	default:
+	} else {
 		q.parallel()
 	}
 	cancel()
@@ -86,6 +81,11 @@ func Run(ctx context.Context, o *Options, stdin io.Reader, stdout, stderr io.Wri
 		return ExitError
 	}
 	return q.exitCode()
+}
+
+// inOrder reports whether the program may ask for records by itself, or depends on the order of its runs.
+func (q *query) inOrder() bool {
+	return q.options.NullInput || q.options.Slurp || q.program.OneByOne()
 }
 
 func isTerminal(w io.Writer) bool {
@@ -117,8 +117,9 @@ type query struct {
 
 // batch is what the splitter gave at once.
 type batch struct {
-	file   string
-	events []pipeline.Event
+	file    string
+	events  []pipeline.Event
+	failure string // what went wrong behind the batches before; "": nothing
 }
 
 func (q *query) exitCode() int {
@@ -168,10 +169,15 @@ func (q *query) parallel() {
 		done chan struct{}
 	}
 	work, ordered := make(chan *job), make(chan *job, 2*runtime.GOMAXPROCS(0))
+	printed := make(chan []byte, cap(ordered)) // what job.out grew to serves again
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for j := range work {
+				select {
+				case j.out = <-printed:
+				default:
+				}
 				for i := range j.events {
 					r := q.run(&j.events[i], j.file, &j.out)
 					if r.any {
@@ -197,11 +203,18 @@ func (q *query) parallel() {
 	})
 	for j := range ordered {
 		<-j.done
+		if j.failure != "" {
+			q.fail("%s", j.failure)
+		}
 		if j.any {
 			q.any, q.last = true, j.last
 		}
 		if !q.write(j.out) {
 			break
+		}
+		select {
+		case printed <- j.out[:0]:
+		default:
 		}
 	}
 	for range ordered { // after a failed write: let the workers end
@@ -226,8 +239,21 @@ type results struct {
 
 // run runs the program on one event and appends what it prints to out.
 func (q *query) run(ev *pipeline.Event, file string, out *[]byte) (r results) {
-	if q.program.Drops(ev) {
-		return r
+	if !q.printer.sortKeys {
+		from := len(*out)
+		switch made, verdict := q.program.OnBytes(ev, *out); verdict {
+		case jq.Dropped:
+			return r
+		case jq.Passed:
+			*out = q.printer.appendBytes(*out, ev.Raw)
+			return results{any: true, last: ev}
+		case jq.Made:
+			last := valueOf(made[from:])
+			end := len(made)
+			printed := q.printer.appendBytes(made, made[from:])
+			*out = append(printed[:from], printed[end:]...)
+			return results{any: true, last: last}
+		}
 	}
 	var enc *jq.Encoder
 	err := q.program.Run(q.ctx, ev, func(input, result any) error {
@@ -246,6 +272,17 @@ func (q *query) run(ev *pipeline.Event, file string, out *[]byte) (r results) {
 	})
 	q.report(err, fmt.Sprintf(" (at %s, record %d)", file, ev.Record.Index))
 	return r
+}
+
+// valueOf is a result as far as the exit code asks for it.
+func valueOf(raw []byte) any {
+	switch rawjson.KindOf(raw) {
+	case rawjson.Null:
+		return nil
+	case rawjson.False:
+		return false
+	}
+	return true
 }
 
 // report says what a run failed with; halt ends the query.
@@ -334,110 +371,12 @@ func (q *query) nextEvent() *pipeline.Event {
 		if !ok {
 			return nil
 		}
+		if b.failure != "" {
+			q.fail("%s", b.failure)
+		}
 		q.pending, q.file = b.events, b.file
 	}
 	ev := &q.pending[0]
 	q.pending = q.pending[1:]
 	return ev
-}
-
-// read splits all files, in order.
-func (q *query) read(ctx context.Context, showProgress bool) {
-	splitter := split.New(split.Options{Unwrap: q.options.Unwrap})
-	files, total := q.expand()
-	var bar *progressbar.ProgressBar
-	if showProgress && total > progressFrom {
-		bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(q.stderr), progressbar.OptionShowBytes(true),
-			progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription("reading"), progressbar.OptionThrottle(progressEvery))
-		defer bar.Finish()
-	}
-	for _, name := range files {
-		if ctx.Err() != nil {
-			return
-		}
-		if err := q.readFile(ctx, splitter, name, bar); err != nil && !errors.Is(err, context.Canceled) {
-			q.fail("%v", err)
-		}
-	}
-}
-
-const (
-	progressFrom  = 8 << 20 // bytes; less is read before a bar can be seen
-	progressEvery = 100_000_000
-)
-
-func (q *query) readFile(ctx context.Context, splitter *split.Splitter, name string, bar *progressbar.ProgressBar) error {
-	r, display := q.stdin, "stdin"
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		r, display = f, name
-	}
-	if bar != nil {
-		r = io.TeeReader(r, bar)
-	}
-	_, err := splitter.Split(ctx, r, &pipeline.Origin{Input: "query", Object: display}, split.Base{}, &feeder{q, display})
-	if err != nil {
-		return fmt.Errorf("read %s: %w", display, err)
-	}
-	return nil
-}
-
-// expand returns the files of the command line, those below directories included, and their size.
-func (q *query) expand() (files []string, total int64) {
-	if len(q.options.Files) == 0 {
-		return []string{"-"}, 0
-	}
-	for _, name := range q.options.Files {
-		if name == "-" {
-			files = append(files, name)
-			continue
-		}
-		err := filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if d.IsDir() {
-				return nil
-			}
-			if info, err := d.Info(); err == nil {
-				total += info.Size()
-			}
-			files = append(files, path)
-			return nil
-		})
-		if err != nil {
-			q.fail("%v", err)
-		}
-	}
-	return files, total
-}
-
-// feeder takes what the splitter finds in a file.
-type feeder struct {
-	query *query
-	file  string
-}
-
-func (f *feeder) Feed(ctx context.Context, events []pipeline.Event) error {
-	select {
-	case f.query.batches <- batch{f.file, events}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (f *feeder) Broken(_ context.Context, b pipeline.Broken) error {
-	raw := bytes.TrimSpace(b.Raw)
-	const show = 60
-	text := string(raw[:min(len(raw), show)])
-	if len(raw) > show {
-		text += "…"
-	}
-	f.query.fail("%s: byte %d: %s: %q", f.file, b.Offset, b.Reason, text)
-	return nil
 }

@@ -190,7 +190,7 @@ func skipTrusted(b []byte, i int) int {
 	return i
 }
 
-// endOfNested returns the index after the object or array that begins at i.
+// endOfNested returns the index after the object or array that begins at i, len(b) where it does not end.
 func endOfNested(b []byte, i int) int {
 	depth := 0
 	for i < len(b) {
@@ -202,11 +202,9 @@ func endOfNested(b []byte, i int) int {
 				return i + 1
 			}
 		case quotes:
-			end := endOfString(b, i)
-			if end < 0 {
+			if i = endOfString(b, i); i < 0 {
 				return len(b)
 			}
-			i = end
 			continue
 		}
 		i++
@@ -215,33 +213,34 @@ func endOfNested(b []byte, i int) int {
 }
 
 // endOfString returns the index after the string whose opening quote is at i; -1 where it does not end.
+//
+// Most strings of records are short: their quote is found by eight bytes at a time (in w the bytes that are quotes are
+// zero; the expression finds the lowest zero byte) before a call is worth its cost.
 func endOfString(b []byte, i int) int {
-	start := i + 1
-	for i = start; ; i++ {
-		if i = quoteFrom(b, i); i < 0 {
+	i++
+	start := i
+	for i+8 <= len(b) && i < start+48 {
+		w := binary.LittleEndian.Uint64(b[i:]) ^ ones*'"'
+		zero := (w - ones) &^ w & tops
+		if zero == 0 {
+			i += 8
+			continue
+		}
+		i += bits.TrailingZeros64(zero)/8 + 1
+		if b[i-2] != '\\' || backslashes(b[start:i-1])%2 == 0 {
+			return i
+		}
+	}
+	for {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
 			return -1
 		}
-		if b[i-1] != '\\' || backslashes(b[start:i])%2 == 0 {
-			return i + 1
+		i += n + 1
+		if b[i-2] != '\\' || backslashes(b[start:i-1])%2 == 0 {
+			return i
 		}
 	}
-}
-
-// quoteFrom returns the index of the next quote from i on, or -1. Most strings of records are short: their quote is found
-// by eight bytes at a time (in w the bytes that are quotes are zero; the expression finds the lowest zero byte) before a
-// call is worth its cost.
-func quoteFrom(b []byte, i int) int {
-	const quotes, low, high = 0x2222222222222222, 0x0101010101010101, 0x8080808080808080
-	for limit := i + 32; i < limit && i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:]) ^ quotes
-		if zero := (w - low) &^ w & high; zero != 0 {
-			return i + bits.TrailingZeros64(zero)/8
-		}
-	}
-	if n := bytes.IndexByte(b[i:], '"'); n >= 0 {
-		return i + n
-	}
-	return -1
 }
 
 // backslashes counts the backslashes that b ends with.
@@ -259,14 +258,16 @@ const (
 	closes     = 2
 	quotes     = 3
 	structural = 3
-	scalarEnd  = 4
+
+	scalarEnd   = 4 // ends a number or literal
+	afterString = 8 // may follow a string, beside a colon or a comma
 )
 
 var classes = [256]byte{
 	'{': opens | scalarEnd, '[': opens | scalarEnd,
-	'}': closes | scalarEnd, ']': closes | scalarEnd,
+	'}': closes | scalarEnd | afterString, ']': closes | scalarEnd | afterString,
 	'"': quotes | scalarEnd, ',': scalarEnd, ':': scalarEnd,
-	' ': scalarEnd, '\t': scalarEnd, '\n': scalarEnd, '\r': scalarEnd,
+	' ': scalarEnd | afterString, '\t': scalarEnd | afterString, '\n': scalarEnd | afterString, '\r': scalarEnd | afterString,
 }
 
 // equalKey reports whether a key as it is written, without its quotes, means key.
