@@ -25,6 +25,10 @@ type Settings struct {
 	Outputs    []OutputStage
 	Quarantine Quarantine // nil: what is rejected is retried, since it could not be kept
 
+	// NewMatcher makes what decides the conditions of all outputs at once; it is called once for each filter worker. nil:
+	// each condition is asked by itself.
+	NewMatcher func() Matcher
+
 	Workers      int           // goroutines that run filters and conditions; default: the number of processors
 	MaxEvents    int64         // events in flight; default 20,000
 	MaxBytes     int64         // bytes in flight; default 64 MiB

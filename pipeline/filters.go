@@ -64,6 +64,8 @@ type router struct {
 	engine  *Engine
 	a, b    []Event // what the stages read and write in turn
 	outputs [][]Event
+	matcher Matcher // nil: each condition is asked by itself
+	matched []Match
 	aside   []rejectedEvent // of the batch, for quarantine
 }
 
@@ -74,7 +76,11 @@ func (w *router) reject(ev *Event, component string, cause error) {
 }
 
 func newRouter(e *Engine) *router {
-	return &router{engine: e, outputs: make([][]Event, len(e.outputs))}
+	w := &router{engine: e, outputs: make([][]Event, len(e.outputs))}
+	if e.settings.NewMatcher != nil {
+		w.matcher = e.settings.NewMatcher()
+	}
+	return w
 }
 
 // tally is what became of a batch in a chain of filters.
@@ -215,30 +221,30 @@ func (w *router) pick(b *batch, events []Event, counts *Counts) {
 	for i := range events {
 		ev := &events[i]
 		routed, aside := false, false
-		for k, o := range e.outputs {
-			if o.stage.When != nil {
-				ok, err := e.match(o.stage.When, ev)
-				if err != nil {
-					o.stats.conditionErrors.Add(1)
-					switch o.stage.OnError {
-					case OnErrorSkip:
-						continue
-					case OnErrorQuarantine:
-						if !aside {
-							aside = true
-							w.reject(ev, o.stage.Name, fmt.Errorf("when: %w", err))
-						}
-						o.stats.in.Add(1)
-						o.stats.quarantined.Add(1)
-						routed = true
-						continue
+		w.matched = w.matches(ev, w.matched[:0])
+		for _, m := range w.matched {
+			o := e.outputs[m.Output]
+			ok, err := w.wants(m, ev)
+			if err != nil {
+				o.stats.conditionErrors.Add(1)
+				switch o.stage.OnError {
+				case OnErrorSkip:
+					continue
+				case OnErrorQuarantine:
+					if !aside {
+						aside = true
+						w.reject(ev, o.stage.Name, fmt.Errorf("when: %w", err))
 					}
-				} else if !ok {
+					o.stats.in.Add(1)
+					o.stats.quarantined.Add(1)
+					routed = true
 					continue
 				}
+			} else if !ok {
+				continue
 			}
 			routed = true
-			w.outputs[k] = append(w.outputs[k], *ev)
+			w.outputs[m.Output] = append(w.outputs[m.Output], *ev)
 		}
 		if routed {
 			counts.Routed++

@@ -3,6 +3,7 @@
 package jq
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -55,18 +56,32 @@ func New(cfg Config, _ pipeline.Env) (*Filter, error) {
 // Apply implements pipeline.Filter. A result that is the event itself keeps its bytes; one that is no object is an
 // error, and so is a program that runs out of time.
 func (f *Filter) Apply(ctx context.Context, dst []pipeline.Event, ev pipeline.Event) ([]pipeline.Event, error) {
-	if p := f.program; p.first != nil {
-		switch p.first.decide(&ev) {
-		case pipeline.No:
-			return dst, nil
-		case pipeline.Yes:
-			if p.alone {
-				return append(dst, ev), nil
-			}
+	n := f.program.native
+	if n.whole == nil {
+		return f.run(ctx, dst, ev)
+	}
+	frame := n.frame(&ev)
+	if frame == nil {
+		return f.run(ctx, dst, ev)
+	}
+	defer n.release(frame)
+	made, verdict := frame.result(n.whole, frame.out[:0])
+	switch verdict {
+	case Dropped:
+		return dst, nil
+	case Passed:
+		return append(dst, ev), nil
+	case Made:
+		frame.out = made[:0]
+		if made[0] == '{' { // else gojq tells what it is
+			return append(dst, ev.WithRaw(bytes.Clone(made))), nil
 		}
 	}
 	return f.run(ctx, dst, ev)
 }
+
+// Drops implements pipeline.Dropper.
+func (f *Filter) Drops(ev *pipeline.Event) bool { return f.program.Drops(ev) }
 
 // run is Apply with gojq.
 func (f *Filter) run(ctx context.Context, dst []pipeline.Event, ev pipeline.Event) ([]pipeline.Event, error) {
@@ -108,10 +123,8 @@ var errEnough = errors.New("first result found")
 
 // Match implements pipeline.Condition.
 func (c *Condition) Match(ctx context.Context, ev *pipeline.Event) (bool, error) {
-	if c.program.truth != nil {
-		if t := c.program.truth.decide(ev); t != pipeline.Unknown {
-			return t == pipeline.Yes, nil
-		}
+	if t := c.program.native.condition(ev); t != pipeline.Unknown {
+		return t == pipeline.Yes, nil
 	}
 	truth := false
 	err := c.program.Run(ctx, ev, func(_, result any) error {

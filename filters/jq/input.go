@@ -20,37 +20,39 @@ type input struct {
 // newInput is what programs give to Event.Decoded. An event's bytes are one valid JSON object.
 func newInput(raw []byte) (any, error) { return &input{raw: raw}, nil }
 
-// of returns what a program needs of the event: the same for programs with equal plans.
-func (in *input) of(p *Program, ev *pipeline.Event) any {
+// of returns what gojq needs of the event: the same for equal plans.
+func (in *input) of(s *stage, ev *pipeline.Event) any {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.whole != nil || p.plan.whole {
-		return in.all()
+	d := s.decoders.Get().(*decoder)
+	defer s.decoders.Put(d)
+	if in.whole != nil || s.plan.whole {
+		return in.all(d)
 	}
-	if part, ok := in.parts[p.planID]; ok {
+	if part, ok := in.parts[s.planID]; ok {
 		return part
 	}
 	if rawjson.KindOf(in.raw) != rawjson.Object {
-		return in.all()
+		return in.all(d)
 	}
 	if in.parts == nil {
 		in.parts = map[string]map[string]any{}
 	}
-	part := decodeMembers(ev, p.plan.keys)
-	in.parts[p.planID] = part
+	part := decodeMembers(d, ev, s.plan.keys)
+	in.parts[s.planID] = part
 	return part
 }
 
 // all decodes everything. The caller holds mu.
-func (in *input) all() any {
+func (in *input) all(d *decoder) any {
 	if in.whole == nil {
-		in.whole = decode(in.raw[rawjson.Next(in.raw, 0):])
+		in.whole = d.decode(in.raw[rawjson.Next(in.raw, 0):])
 	}
 	return in.whole
 }
 
 // decodeMembers decodes those members of an object that are named.
-func decodeMembers(ev *pipeline.Event, keys []string) map[string]any {
+func decodeMembers(d *decoder, ev *pipeline.Event, keys []string) map[string]any {
 	var room [16][]byte
 	values := room[:]
 	if len(keys) > len(values) {
@@ -60,7 +62,7 @@ func decodeMembers(ev *pipeline.Event, keys []string) map[string]any {
 	part := make(map[string]any, len(keys))
 	for i, key := range keys {
 		if values[i] != nil {
-			part[key] = decode(values[i])
+			part[key] = d.decode(values[i])
 		}
 	}
 	return part
@@ -95,5 +97,5 @@ func DecodeEvent(ev *pipeline.Event) (any, error) {
 	in := decoded.(*input)
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.all(), nil
+	return in.all(new(decoder)), nil
 }

@@ -1,6 +1,7 @@
 package jq
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,13 +13,14 @@ import (
 type plan struct {
 	keys  []string // sorted
 	whole bool     // the program may read, or build something of, the whole event
+	why   string   // the first construct for which that is so
 }
 
 // planOf reads a program's syntax tree. Whatever it does not know reads everything.
 func planOf(q *gojq.Query) plan {
 	var p plan
 	if len(q.Imports) > 0 || len(q.FuncDefs) > 0 || q.Meta != nil {
-		return plan{whole: true}
+		return plan{whole: true, why: q.String()}
 	}
 	p.query(q) // that the event itself comes out is what a select is for
 	slices.Sort(p.keys)
@@ -32,7 +34,7 @@ func (p *plan) query(q *gojq.Query) (event bool) {
 		return false
 	}
 	if len(q.FuncDefs) > 0 {
-		p.whole = true
+		p.everything(q)
 		return false
 	}
 	if q.Term != nil {
@@ -40,7 +42,7 @@ func (p *plan) query(q *gojq.Query) (event bool) {
 	}
 	if len(q.Patterns) > 0 { // left as $x | right: the right side runs on the event too
 		if len(q.Patterns) != 1 || q.Patterns[0].Name == "" {
-			p.whole = true
+			p.everything(q.Patterns[0])
 		}
 		p.part(q.Left)
 		return p.query(q.Right)
@@ -60,14 +62,21 @@ func (p *plan) query(q *gojq.Query) (event bool) {
 		p.part(q.Right)
 		return false
 	}
-	p.whole = true // assignments
+	p.everything(q) // assignments
 	return false
+}
+
+// everything notes a construct that may read all of the event.
+func (p *plan) everything(what fmt.Stringer) {
+	if p.whole = true; p.why == "" {
+		p.why = what.String()
+	}
 }
 
 // part notes what a query reads of which the results are used: the whole event, if that may be one.
 func (p *plan) part(q *gojq.Query) {
 	if p.query(q) {
-		p.whole = true
+		p.everything(q)
 	}
 }
 
@@ -88,13 +97,13 @@ func (p *plan) term(t *gojq.Term) (event bool) {
 		p.part(t.Array.Query)
 	case gojq.TermTypeUnary:
 		if p.term(t.Unary.Term) {
-			p.whole = true
+			p.everything(t)
 		}
 	case gojq.TermTypeString:
 		p.text(t.Str)
 	case gojq.TermTypeFormat:
 		if t.Str == nil {
-			p.whole = true // @json of the event
+			p.everything(t) // @json of the event
 		} else {
 			p.text(t.Str)
 		}
@@ -105,7 +114,7 @@ func (p *plan) term(t *gojq.Term) (event bool) {
 	case gojq.TermTypeQuery:
 		event = p.query(t.Query)
 	default:
-		p.whole = true
+		p.everything(t)
 	}
 	for _, s := range t.SuffixList {
 		switch {
@@ -118,7 +127,7 @@ func (p *plan) term(t *gojq.Term) (event bool) {
 			}
 			p.text(s.Index.Str)
 		case s.Iter && event:
-			p.whole = true
+			p.everything(t)
 		}
 	}
 	return event
@@ -135,7 +144,7 @@ func (p *plan) index(i *gojq.Index) {
 		len(i.Start.Term.Str.Queries) == 0 && len(i.Start.Term.SuffixList) == 0:
 		p.keys = append(p.keys, i.Start.Term.Str.Str)
 	default:
-		p.whole = true
+		p.everything(i)
 	}
 }
 
@@ -160,7 +169,7 @@ func (p *plan) member(kv *gojq.ObjectKeyVal) {
 	case kv.KeyString != nil && len(kv.KeyString.Queries) == 0:
 		p.keys = append(p.keys, kv.KeyString.Str)
 	default:
-		p.whole = true
+		p.everything(kv)
 	}
 }
 
@@ -186,7 +195,7 @@ func (p *plan) call(f *gojq.Func) (event bool) {
 	case f.Name == "empty" && len(f.Args) == 0:
 	case strings.HasPrefix(f.Name, "$") && f.Name != "$ENV" && f.Name != "$__prog_args":
 	default:
-		p.whole = true
+		p.everything(f)
 	}
 	return false
 }

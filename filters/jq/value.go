@@ -1,6 +1,7 @@
 package jq
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,45 +15,6 @@ import (
 
 	"github.com/trailcast/trailcast/internal/rawjson"
 )
-
-// Decode decodes one JSON value as gojq takes it. Numbers keep their digits (json.Number); of duplicate keys the last
-// wins; invalid UTF-8 is U+FFFD. Strings without escapes alias raw, which nobody writes to.
-func Decode(raw []byte) (any, error) {
-	if err := rawjson.Valid(raw); err != nil {
-		return nil, err
-	}
-	return decode(raw[rawjson.Next(raw, 0):]), nil
-}
-
-// decode decodes a valid value.
-func decode(raw []byte) any {
-	switch rawjson.KindOf(raw) {
-	case rawjson.Object:
-		m := map[string]any{}
-		_ = rawjson.EachMember(raw, func(key string, value []byte) bool { // raw is valid
-			m[key] = decode(value)
-			return true
-		})
-		return m
-	case rawjson.Array:
-		a := []any{}
-		_ = rawjson.EachElement(raw, func(_ int, value []byte) bool { // raw is valid
-			a = append(a, decode(value))
-			return true
-		})
-		return a
-	case rawjson.String:
-		s, _ := rawjson.Text(raw)
-		return s
-	case rawjson.Number:
-		return json.Number(unsafe.String(unsafe.SliceData(raw), numberLength(raw)))
-	case rawjson.True:
-		return true
-	case rawjson.False:
-		return false
-	}
-	return nil
-}
 
 // numberLength leaves out white space that may stand behind a number.
 func numberLength(raw []byte) int {
@@ -80,8 +42,11 @@ func mapPointer(m map[string]any) uintptr { return reflect.ValueOf(m).Pointer() 
 // Encoder writes results of a program. Parts of the input that a program passed on untouched keep their bytes: key
 // order, number literals and escapes as they came.
 type Encoder struct {
-	raw  []byte
-	maps map[uintptr][]byte
+	raw     []byte
+	input   any
+	noted   bool
+	escapes bool // in the input
+	maps    map[uintptr][]byte
 	// Slices and strings are told by where their data is; a part of a slice has another length.
 	slices  map[sliceID][]byte
 	strings map[sliceID][]byte
@@ -94,9 +59,24 @@ type sliceID struct {
 
 // NewEncoder prepares for results of a program that ran on input, which Decode made of raw.
 func NewEncoder(raw []byte, input any) *Encoder {
-	e := &Encoder{raw: raw, maps: map[uintptr][]byte{}, slices: map[sliceID][]byte{}, strings: map[sliceID][]byte{}}
-	e.note(raw[rawjson.Next(raw, 0):], input)
-	return e
+	return &Encoder{raw: raw, input: input, escapes: bytes.IndexByte(raw, '\\') >= 0}
+}
+
+// noteInput is done when a result has a part that may be the input's: most have none, or such that need no note.
+func (e *Encoder) noteInput() {
+	if e.noted {
+		return
+	}
+	e.noted = true
+	e.maps, e.slices, e.strings = map[uintptr][]byte{}, map[sliceID][]byte{}, map[sliceID][]byte{}
+	e.note(e.raw[rawjson.Next(e.raw, 0):], e.input)
+}
+
+// aliases reports whether a string lies in the bytes of the input, where it is written as it is.
+func (e *Encoder) aliases(s string) bool {
+	from := uintptr(unsafe.Pointer(unsafe.SliceData(e.raw)))
+	at := uintptr(unsafe.Pointer(unsafe.StringData(s)))
+	return at >= from && at < from+uintptr(len(e.raw))
 }
 
 // note remembers which bytes each part of the input was made of.
@@ -119,8 +99,14 @@ func (e *Encoder) note(raw []byte, v any) {
 			return true
 		})
 	case string:
-		if len(v) > 0 && len(raw) != len(v)+2 { // with escapes: others are encoded as they came anyway
-			e.strings[sliceID{uintptr(unsafe.Pointer(unsafe.StringData(v))), len(v)}] = raw
+		if len(v) == 0 {
+			return
+		}
+		id := sliceID{uintptr(unsafe.Pointer(unsafe.StringData(v))), len(v)}
+		if len(raw) != len(v)+2 { // with escapes: others are encoded as they came anyway
+			e.strings[id] = raw
+		} else {
+			delete(e.strings, id) // noted of an earlier member of the same key, which is not what v was made of
 		}
 	}
 }
@@ -134,8 +120,11 @@ func (e *Encoder) Append(dst []byte, v any, order []string) []byte {
 	case bool:
 		return strconv.AppendBool(dst, v)
 	case string:
-		if raw, ok := e.strings[sliceID{uintptr(unsafe.Pointer(unsafe.StringData(v))), len(v)}]; ok && len(v) > 0 {
-			return append(dst, raw...)
+		if e.escapes && len(v) > 0 && !e.aliases(v) {
+			e.noteInput()
+			if raw, ok := e.strings[sliceID{uintptr(unsafe.Pointer(unsafe.StringData(v))), len(v)}]; ok {
+				return append(dst, raw...)
+			}
 		}
 		return rawjson.AppendString(dst, v)
 	case json.Number:
@@ -145,8 +134,11 @@ func (e *Encoder) Append(dst []byte, v any, order []string) []byte {
 	case *big.Int:
 		return v.Append(dst, 10)
 	case []any:
-		if raw, ok := e.slices[sliceID{uintptr(unsafe.Pointer(unsafe.SliceData(v))), len(v)}]; ok && len(v) > 0 {
-			return append(dst, raw...)
+		if len(v) > 0 {
+			e.noteInput()
+			if raw, ok := e.slices[sliceID{uintptr(unsafe.Pointer(unsafe.SliceData(v))), len(v)}]; ok {
+				return append(dst, raw...)
+			}
 		}
 		dst = append(dst, '[')
 		for i := range v {
@@ -157,8 +149,14 @@ func (e *Encoder) Append(dst []byte, v any, order []string) []byte {
 		}
 		return append(dst, ']')
 	case map[string]any:
-		if raw, ok := e.maps[mapPointer(v)]; ok {
-			return append(dst, raw...)
+		switch {
+		case Same(e.input, v):
+			return append(dst, e.raw[rawjson.Next(e.raw, 0):]...)
+		case order == nil: // else the program built it
+			e.noteInput()
+			if raw, ok := e.maps[mapPointer(v)]; ok {
+				return append(dst, raw...)
+			}
 		}
 		return e.appendObject(dst, v, order)
 	}

@@ -148,7 +148,7 @@ func (b *builder) build() (*Agent, error) {
 
 func (b *builder) settings(a *Agent) pipeline.Settings {
 	return pipeline.Settings{
-		Log: b.log, Filters: a.Filters, Outputs: a.Outputs, Quarantine: a.Quarantine,
+		Log: b.log, Filters: a.Filters, Outputs: a.Outputs, Quarantine: a.Quarantine, NewMatcher: jq.Together(a.Outputs),
 		Workers: b.config.Limits.Workers, DrainTimeout: b.config.DrainTimeout,
 		MaxEvents: b.config.Limits.MaxEvents, MaxBytes: int64(b.config.Limits.MaxBytes),
 	}

@@ -1,0 +1,37 @@
+package jq
+
+import (
+	"testing"
+
+	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/rawjson"
+)
+
+// Drops is asked before an event is checked: whatever stands inside of it, it answers.
+func FuzzDropsOfBrokenEvents(f *testing.F) {
+	var dropping []*Program
+	for _, text := range append(conditions, `any(.resources[]?; .ARN == "x")`, `.userIdentity | length > 1`, `.eventName | test("^G")`, `.eventName < .userIdentity`,
+		`.resources == .userIdentity`, `[.resources[]?.type] | index("x")`, `.eventName | tostring | ascii_downcase == "a"`, `.resources[1] == "x"`) {
+		p, err := Compile(conf.Text{Value: "select(" + text + ")"}, Options{})
+		if err != nil {
+			f.Fatal(err)
+		}
+		dropping = append(dropping, p)
+	}
+	for _, raw := range []string{`{"eventName":"}`, `{"eventName":"x`, `{"a" "b"}`, `{"readOnly":tru}`, `{"resources":[{"ARN":]}`, `{"eventName":"\u00"}`, `{"userIdentity":{"type":}}`,
+		`{"resources":[1 2,,]}`, `{"userIdentity":-}`, `{"resources":[[{]}]}`, `{"userIdentity":{"a":1,,"b"},"resources":{}}`} {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var b rawjson.Bounds
+		n, done := b.Scan(raw)
+		if !done || n != len(raw) || raw[0] != '{' {
+			return // no object by its structure
+		}
+		for _, ev := range variants(rawjson.ToValidUTF8(raw))[:2] {
+			for _, p := range dropping {
+				p.Drops(&ev)
+			}
+		}
+	})
+}

@@ -1,0 +1,293 @@
+package jq
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/rawjson"
+	"github.com/trailcast/trailcast/pipeline"
+)
+
+// choices makes decisions of the bytes of a fuzzer; where they end it takes the first choice.
+type choices []byte
+
+func (c *choices) below(n int) int {
+	if len(*c) == 0 || n < 2 {
+		return 0
+	}
+	b := (*c)[0]
+	*c = (*c)[1:]
+	return int(b) % n
+}
+
+func (c *choices) pick(of ...string) string { return of[c.below(len(of))] }
+
+var memberNames = []string{"eventName", "userIdentity", "resources", "errorCode", "x", "y", "trailcast", "type"}
+
+func (c *choices) key() string { return c.pick(memberNames...) }
+
+func (c *choices) literal() string {
+	return c.pick(`"a"`, `"GetObject"`, `""`, `null`, `true`, `false`, `0`, `1`, `-5`, `1.5`, `"é"`, `"\n"`, `10000000000000000000000`, `"10.0.0.1"`,
+		`1e3`, `"ab"`, `"A"`, `9007199254740993`, `-0`, `"\u001f\"\\"`, `100`)
+}
+
+func (c *choices) text() string {
+	return c.pick(`"a"`, `"GetObject"`, `""`, `"é"`, `"b"`, `"\n"`, `"Get"`, `"10.0.0.0/8"`, `"/"`)
+}
+
+func (c *choices) path() string {
+	var b strings.Builder
+	for i := range 1 + c.below(3) {
+		switch c.below(8) {
+		case 0:
+			fmt.Fprintf(&b, ".%s?", c.key())
+		case 1:
+			if i == 0 {
+				b.WriteByte('.')
+			}
+			fmt.Fprintf(&b, "[%q]", c.key())
+		case 2:
+			if i > 0 {
+				fmt.Fprintf(&b, "[%d]", c.below(4)-2)
+				continue
+			}
+			fallthrough
+		default:
+			fmt.Fprintf(&b, ".%s", c.key())
+		}
+	}
+	return b.String()
+}
+
+func (c *choices) stream(depth int) string {
+	switch c.below(6) {
+	case 0:
+		return c.path() + "[]?"
+	case 1:
+		return c.path() + "[]"
+	case 2:
+		return c.path() + "[]?" + c.path()
+	case 3:
+		return c.expr(depth) + ", " + c.expr(depth)
+	case 4:
+		return c.path() + "[]? | " + c.expr(depth)
+	}
+	return c.expr(depth)
+}
+
+// expr is an expression of jq of which bytes decide the most.
+func (c *choices) expr(depth int) string {
+	if depth <= 0 {
+		return c.pick(c.path(), c.path(), c.literal(), ".")
+	}
+	d := depth - 1
+	switch c.below(38) {
+	case 0, 1:
+		return c.path()
+	case 2:
+		return c.literal()
+	case 3, 4, 5:
+		return "(" + c.expr(d) + c.pick(" == ", " != ", " < ", " <= ", " > ", " >= ") + c.expr(d) + ")"
+	case 6:
+		return "(" + c.expr(d) + c.pick(" and ", " or ", " // ") + c.expr(d) + ")"
+	case 7:
+		return "(" + c.expr(d) + " | " + c.expr(d) + ")"
+	case 8:
+		return "(" + c.expr(d) + " | not)"
+	case 9:
+		return "(" + c.expr(d) + " | " + c.pick("startswith", "endswith", "contains", "inside", "ltrimstr", "rtrimstr", "index", "has", "test") + "(" + c.text() + "))"
+	case 10:
+		return "(" + c.expr(d) + " | " + c.pick("type", "length", "tostring", "ascii_downcase", "ascii_upcase", "strings", "values", "scalars", "nulls", "objects", "arrays", "numbers", "booleans", "iterables", "any", "all") + ")"
+	case 11:
+		return "(" + c.path() + " | IN(" + c.literal() + ", " + c.literal() + ", " + c.literal() + "))"
+	case 12:
+		return c.pick("any", "all") + "(" + c.stream(d) + "; " + c.expr(d) + ")"
+	case 13:
+		return "(" + c.path() + " | " + c.pick("any", "all") + "(" + c.expr(d) + "))"
+	case 14:
+		return "([" + c.stream(d) + "] | " + c.pick(`index("a")`, "any", "all", `index("GetObject")`, "length") + ")"
+	case 15:
+		return "select(" + c.expr(d) + ")"
+	case 16:
+		return "(" + c.expr(d) + ")?"
+	case 17:
+		return "if " + c.expr(d) + " then " + c.expr(d) + c.pick("", " elif "+c.expr(d)+" then "+c.expr(d)) + c.pick("", " else "+c.expr(d)) + " end"
+	case 18, 19:
+		return "{" + c.member(d) + ", " + c.member(d) + "}"
+	case 20:
+		return "[" + c.stream(d) + "]"
+	case 21:
+		return `"` + c.pick("", "x ", `\n`) + `\(` + c.expr(d) + `)` + c.pick("", " - ", `\u00e9`) + `\(` + c.expr(d) + `)"`
+	case 22:
+		return `"\(` + c.expr(d) + `)"`
+	case 23:
+		return "try " + c.path()
+	case 24:
+		return "(" + c.expr(d) + " | test(" + c.pick(`"^Get"`, `"a|b"`, `"["`, `"É"`) + "; " + c.pick(`"i"`, `"g"`, `"x"`, `"m"`, `null`) + "))"
+	case 25:
+		return "cidr_contains(" + c.pick(`"10.0.0.0/8"`, `["10.0.0.0/8", "::/0"]`, `"x"`) + "; " + c.expr(d) + ")"
+	case 26:
+		return "(" + c.path() + " | " + c.expr(d) + ")"
+	case 27:
+		return "(" + c.path() + ")" + c.path()
+	case 28:
+		return "(" + c.path() + " == " + c.literal() + " or " + c.path() + " == " + c.literal() + ")"
+	case 29:
+		return c.pick("account", "actor", "service", "empty", "error", "$team", "keys", "now | type")
+	case 30:
+		return "del(" + c.path() + c.pick("", ", "+c.path()) + ")"
+	case 31:
+		return "(. + {" + c.member(d) + c.pick("", ", "+c.member(d)) + "})"
+	case 32:
+		return "(" + c.path() + " = " + c.expr(d) + ")"
+	case 33:
+		return "(" + c.path() + " as $v | " + c.pick("$v", c.expr(d), "[$v, "+c.expr(d)+"]") + ")"
+	case 34:
+		return "(reduce " + c.path() + "[]? as $v (" + c.expr(d) + "; . + 1))"
+	case 35:
+		return "(" + c.expr(d) + c.pick(" + ", " - ", " * ") + c.expr(d) + ")"
+	case 36:
+		return "(" + c.expr(d) + " | " + c.pick("first(.[]?)", "map(.)", "to_entries", "tojson", "[limit(2; .[]?)]", "keys", "add", `join("-")`, `split("e")`, "@tsv", "@json", "tonumber", `sub("a"; "b")`, "fromjson", `getpath(["x"])`, "[paths]", "[..]", "with_entries(.)", "has(0)", "recurse") + ")"
+	}
+	return "(def f: " + c.expr(d) + "; " + c.pick("f", "f | "+c.expr(d)) + ")"
+}
+
+func (c *choices) member(depth int) string {
+	switch c.below(4) {
+	case 0:
+		return c.key()
+	case 1:
+		return fmt.Sprintf("%q: %s", c.key(), c.expr(depth))
+	case 2:
+		return c.pick("a", "b", "z") + ": " + "(" + c.stream(depth) + ")"
+	}
+	return c.pick("a", "b", "z") + ": (" + c.expr(depth) + ")"
+}
+
+// program is a pipe of expressions, mostly with selects before.
+func (c *choices) program() string {
+	var steps []string
+	for range c.below(3) {
+		steps = append(steps, "select("+c.expr(2)+")")
+	}
+	return strings.Join(append(steps, c.expr(3)), " | ")
+}
+
+// value is a JSON text, also with what writers rarely produce.
+func (c *choices) value(depth int) string {
+	kind := c.below(8)
+	if depth <= 0 && kind > 5 {
+		kind = 0
+	}
+	switch kind {
+	case 6:
+		var b strings.Builder
+		b.WriteString(c.pick("[", "[ "))
+		for i := range c.below(4) {
+			if i > 0 {
+				b.WriteString(c.pick(",", " , "))
+			}
+			b.WriteString(c.value(depth - 1))
+		}
+		return b.String() + c.pick("]", " ]")
+	case 7:
+		return c.object(depth - 1)
+	}
+	return c.pick(`null`, `true`, `false`, `"a"`, `"GetObject"`, `""`, `1`, `0`, `-5`, `1.50`, `1e3`, `-0`, `10000000000000000000000`,
+		`9007199254740993`, `"\u0061"`, `"\u00e9 \/ \n"`, `"é"`, `"10.0.0.1"`, `"10"`, `1E400`, `"\ud83d\ude00x"`, `"\ud800"`, `"{\"x\":1}"`, `"A-b"`, `0.1`, `"AB"`)
+}
+
+func (c *choices) object(depth int) string {
+	var b strings.Builder
+	b.WriteString(c.pick("{", "{ "))
+	for i := range c.below(6) {
+		if i > 0 {
+			b.WriteString(c.pick(",", ", "))
+		}
+		key := c.key()
+		if c.below(8) == 7 {
+			key = fmt.Sprintf(`\u%04x%s`, key[0], key[1:])
+		}
+		fmt.Fprintf(&b, `"%s"%s%s`, key, c.pick(":", " : "), c.value(depth))
+	}
+	return b.String() + "}"
+}
+
+// Whatever is decided on bytes or on a part of the event is what gojq makes of the whole event.
+func FuzzProgramsAreGojqs(f *testing.F) {
+	for _, program := range append(programs, conditions...) {
+		f.Add(program, []byte(nil), []byte(`{"eventName":"GetObject","resources":[{"ARN":"x","type":"y"}],"userIdentity":{"type":"Root","arn":"\u0061"}}`))
+	}
+	for i := range 200 {
+		f.Add("", fmt.Appendf(nil, "%c%d the quick brown fox %d jumps over %x", i*7, i*i, i*13, i*77), fmt.Appendf(nil, "%c%c lazy dogs %d%d", i, i*3, i, i*11))
+	}
+	f.Fuzz(func(t *testing.T, text string, program, event []byte) {
+		if text == "" {
+			text = (*choices)(&program).program()
+		}
+		if rawjson.Valid(event) != nil || rawjson.KindOf(event) != rawjson.Object {
+			event = []byte((*choices)(&event).object(3))
+		}
+		differ(t, text, rawjson.ToValidUTF8(event))
+	})
+}
+
+// differ fails where a program has other results on an event than gojq has on all of it.
+func differ(t *testing.T, text string, raw []byte) {
+	t.Helper()
+	p, err := Compile(conf.Text{Value: text}, Options{Vars: map[string]any{"team": "a"}})
+	if err != nil || p.endless || strings.Contains(text, "now") {
+		return
+	}
+	plain := plainly(p)
+	for _, ev := range variants(raw) {
+		whole := pipeline.NewEvent(&pipeline.Record{Raw: ev.Raw})
+		whole = whole.WithFacts(ev.Facts())
+		got, want := outcome(t.Context(), p, ev), outcome(t.Context(), plain, whole)
+		if got != want {
+			t.Fatalf("%s on %s\n got %s\nwant %s\nnative %v", text, ev.Raw, got, want, p.native.whole != nil)
+		}
+		if p.Drops(&ev) && want != "" {
+			t.Fatalf("%s on %s is dropped, want %s", text, ev.Raw, want)
+		}
+		holds, err := (&Condition{p}).Match(t.Context(), &ev)
+		wantHolds, wantErr := (&Condition{plain}).Match(t.Context(), &whole)
+		if holds != wantHolds || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Fatalf("%s as a condition on %s: %v, %v; want %v, %v", text, ev.Raw, holds, err, wantHolds, wantErr)
+		}
+	}
+}
+
+// Thousands of programs and events, the same ones at each run.
+func TestProgramsAreGojqs(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	native, all := 0, 0
+	rounds := 20_000
+	if testing.Short() {
+		rounds = 2_000
+	}
+	for range rounds {
+		program, event := make(choices, 60), make(choices, 120)
+		for i := range program {
+			program[i] = byte(random.Uint32())
+		}
+		for i := range event {
+			event[i] = byte(random.Uint32())
+		}
+		text := program.program()
+		if p, err := Compile(conf.Text{Value: text}, Options{Vars: map[string]any{"team": "a"}}); err == nil {
+			all++
+			if p.native.whole != nil {
+				native++
+			}
+		}
+		differ(t, text, []byte(event.object(3)))
+	}
+	t.Logf("%d of %d programs are decided on bytes", native, all)
+	if native < all/6 {
+		t.Errorf("only %d of %d programs are decided on bytes", native, all)
+	}
+}
