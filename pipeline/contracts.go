@@ -223,6 +223,7 @@ type Broken struct {
 type QuarantineEntry struct {
 	Raw       []byte // the record as it was split, or the broken bytes
 	Size      int64  // full length, where Raw was cut
+	Kind      Kind   // of the record; "" for broken pieces
 	Origin    *Origin
 	Index     int64
 	Offset    int64

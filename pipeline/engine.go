@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -86,12 +87,15 @@ type Engine struct {
 	outputs    []*outputRunner
 	settlers   []Settler
 	redactors  []Redactor
+	sequential []Sequential
 	quarantine Quarantine
 	settings   Settings
 
 	budget   budget
 	shared   chan *batch   // batches for whichever filter worker is free
-	sticky   []chan *batch // one per worker instead, where an output keeps order
+	own      []chan *batch // one per worker, for batches that must not overtake others; nil where no order is kept
+	seed     maphash.Seed  // of the names of inputs
+	ordered  bool          // an output keeps the order of a frame, so that all batches go by own
 	upstream atomic.Int64  // unsealed frames and batches that are not routed yet: more may come to the outputs at once
 
 	feeding  context.Context // of Deliver's feeds: ends when Close begins
@@ -199,23 +203,18 @@ func runMaker(ctx context.Context, m Maker, in Intake) (err error) {
 }
 
 func (e *Engine) startWorkers(ordered bool) {
-	if ordered {
-		e.sticky = make([]chan *batch, e.settings.Workers)
-	} else {
-		e.shared = make(chan *batch, e.settings.Workers)
+	e.ordered, e.seed = ordered, maphash.MakeSeed()
+	e.shared = make(chan *batch, e.settings.Workers)
+	if ordered || len(e.sequential) > 0 {
+		e.own = make([]chan *batch, e.settings.Workers)
 	}
 	for i := range e.settings.Workers {
-		in := e.shared
-		if ordered {
-			in = make(chan *batch, 1)
-			e.sticky[i] = in
+		var own chan *batch
+		if e.own != nil {
+			own = make(chan *batch, 1)
+			e.own[i] = own
 		}
-		e.workers.Go(func() {
-			w := newRouter(e)
-			for b := range in {
-				w.route(b)
-			}
-		})
+		e.workers.Go(func() { newRouter(e).work(e.shared, own) })
 	}
 	for _, o := range e.outputs {
 		for range o.limits.Concurrency {
@@ -262,12 +261,8 @@ func (e *Engine) feed(ctx context.Context, f *Frame, events []Event) error {
 	}
 	b.pending.Store(1)
 	e.upstream.Add(1)
-	in := e.shared
-	if e.sticky != nil {
-		in = e.sticky[f.id%uint64(len(e.sticky))]
-	}
 	select {
-	case in <- b:
+	case e.way(b) <- b:
 		counts := Counts{In: b.count}
 		if f.from > 0 {
 			counts = Counts{Made: b.count}
@@ -533,10 +528,8 @@ func (e *Engine) Close(ctx context.Context) error {
 		<-settled
 	}
 	e.feeders.Wait()
-	if e.sticky == nil {
-		close(e.shared)
-	}
-	for _, in := range e.sticky {
+	close(e.shared)
+	for _, in := range e.own {
 		close(in)
 	}
 	e.workers.Wait()

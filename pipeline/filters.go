@@ -33,6 +33,9 @@ func (e *Engine) newFilters(stages []FilterStage) []*filterRunner {
 		if r, ok := s.Filter.(Redactor); ok {
 			e.redactors = append(e.redactors, r)
 		}
+		if o, ok := s.Filter.(Sequential); ok {
+			e.sequential = append(e.sequential, o)
+		}
 	}
 	return runners
 }
@@ -284,7 +287,7 @@ func (e *Engine) reject(f *Frame, rejected []rejectedEvent) (stored bool) {
 		r := x.event.Record
 		keys[i] = x.event.Key()
 		entries[i] = QuarantineEntry{
-			Raw: e.redacted(*x.event), Origin: r.Origin, Index: r.Index, Offset: r.Offset,
+			Raw: e.redacted(*x.event), Kind: r.Kind, Origin: r.Origin, Index: r.Index, Offset: r.Offset,
 			Key: keys[i], Seed: r.Seed, Component: x.component, Reason: x.cause.Error(),
 		}
 	}

@@ -45,6 +45,11 @@ func (f *Filter) Settled(frame uint64, outcome pipeline.Outcome, _ []string) {
 	f.memory.settled(frame, outcome)
 }
 
+// InOrder implements pipeline.Sequential: what a record of a session ends with holds for the next.
+func (f *Filter) InOrder(kind pipeline.Kind) bool {
+	return kind == pipeline.KindSessionLog && f.all != 0
+}
+
 // redact returns raw, which are an event's bytes at some time, with its secrets replaced; nil where it holds none.
 func (f *Filter) redact(raw []byte, ev pipeline.Event) ([]byte, error) {
 	e := editor{filter: f, raw: raw}

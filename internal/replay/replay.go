@@ -3,13 +3,16 @@ package replay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/trailcast/trailcast/filters/sessions"
 	"github.com/trailcast/trailcast/formats/record"
 	"github.com/trailcast/trailcast/formats/split"
 	"github.com/trailcast/trailcast/internal/build"
@@ -88,8 +91,29 @@ func feeder(e *quarantine.Entry) func(context.Context, *pipeline.Frame) error {
 			return err
 		}
 		raw := e.Bytes()
+		kind := cmp.Or(pipeline.Kind(e.Kind), record.KindOf(raw))
 		return f.Feed(ctx, []pipeline.Event{pipeline.NewEvent(&pipeline.Record{
-			Raw: raw, Kind: record.KindOf(raw), Origin: e.Origin(), Index: e.Index, Offset: e.Offset, Seed: e.Seed, Reader: record.Reader{},
+			Raw: raw, Kind: kind, Origin: e.Origin(), Index: e.Index, Offset: e.Offset, Seed: e.Seed, Reader: readerOf(kind, e.Key),
 		})})
 	}
 }
+
+// readerOf returns the reader of a record that comes again: it keeps the key that it had, since what is kept of it may be
+// redacted. key is that of an event; of several results of a filter it has a mark at its end.
+func readerOf(kind pipeline.Kind, key string) pipeline.Reader {
+	k := keeper{record.Reader{}, mark.ReplaceAllString(key, "")}
+	if kind == pipeline.KindSession {
+		k.Reader = sessions.Reader{}
+	}
+	return k
+}
+
+var mark = regexp.MustCompile(`(#\d+)+$`)
+
+type keeper struct {
+	pipeline.Reader
+	key string
+}
+
+// Key implements pipeline.Reader.
+func (k keeper) Key(*pipeline.Record) string { return k.key }

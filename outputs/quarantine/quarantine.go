@@ -74,6 +74,7 @@ type Entry struct {
 	Offset    int64     `json:"offset"`
 	Size      int64     `json:"size"` // of the raw bytes; larger than what is kept where those were cut
 	Key       string    `json:"key,omitempty"`
+	Kind      string    `json:"kind,omitempty"`       // of the record
 	Seed      string    `json:"seed,omitempty"`       // the transport's identity of the record
 	Raw       string    `json:"raw,omitempty"`        // the bytes, where they are UTF-8
 	RawBase64 string    `json:"raw_base64,omitempty"` // the bytes otherwise
@@ -214,7 +215,7 @@ func (s *Store) appendAll(entries []pipeline.QuarantineEntry) (g *group, err err
 func entryOf(q pipeline.QuarantineEntry) Entry {
 	e := Entry{
 		Version: version, Time: q.Time, Component: q.Component, Reason: q.Reason, Index: q.Index, Offset: q.Offset,
-		Size: max(q.Size, int64(len(q.Raw))), Key: q.Key, Seed: q.Seed,
+		Size: max(q.Size, int64(len(q.Raw))), Key: q.Key, Kind: string(q.Kind), Seed: q.Seed,
 	}
 	if o := q.Origin; o != nil {
 		e.Input, e.Object, e.Identity, e.Via = o.Input, o.Object, o.Identity, o.Via
