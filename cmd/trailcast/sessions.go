@@ -123,7 +123,10 @@ func (f *sessionsFlags) run(ctx context.Context, s streams) error {
 	if found.Failed != nil && found.Events == 0 {
 		return &exitError{exitFailed, fmt.Errorf("no source could be read: %w", found.Failed)}
 	}
-	r := &report.Report{Title: f.title, Since: f.query.Since, Until: cmp.Or(f.query.Until, now), Made: now, Sessions: found.Sessions}
+	r := &report.Report{Title: f.title, Since: f.query.Since, Until: f.query.Until, Made: now, Sessions: found.Sessions}
+	if r.Until.IsZero() && !r.Since.IsZero() { // all time has no bounds but those of the sessions
+		r.Until = now
+	}
 	if found.Broken > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d pieces of the sources could not be read.", found.Broken))
 	}
