@@ -19,7 +19,9 @@ type Config struct {
 	Settle      time.Duration `conf:"settle" default:"1m" doc:"How long nothing more may arrive of a session that has ended before it is told as closed."`
 	Remember    time.Duration `conf:"remember" default:"24h" doc:"How long a closed session is remembered after the last event of it arrived. What arrives later, or is repeated later, is no longer joined to it."`
 	Activity    time.Duration `conf:"activity" default:"0s" doc:"Tell at most so often that a session has new lines; 0: never." example:"5m"`
-	MaxMemory   conf.Size     `conf:"max_memory" default:"128MiB" doc:"Memory for sessions, about 1 KiB for each and 32 bytes for each event of its log. Beyond it the oldest closed sessions are forgotten, then the oldest open ones are closed (evicted)."`
+	Hold        time.Duration `conf:"hold" default:"0s" doc:"How long a log record that comes before the start of its session waits for it, so as to pass with who it was. It is kept on disk meanwhile. 0: it passes at once, as pending." example:"15m"`
+	KV          *KV           `conf:"kv" doc:"Share sessions with other agents, by a key-value bucket of NATS: what one reads is joined with what the others read."`
+	MaxMemory   conf.Size     `conf:"max_memory" default:"128MiB" doc:"Memory for sessions, about 1 KiB for each and 32 bytes for each event of its log. With hold, a quarter of it is for log records that wait. Beyond it the oldest closed sessions are forgotten, then the oldest open ones are closed (evicted)."`
 	MuteAlerts  []string      `conf:"mute_alerts" doc:"Alerts that are not wanted: unlogged, denied, no_mfa, root_or_unknown_actor, cross_account." example:"[no_mfa]"`
 }
 
@@ -34,7 +36,7 @@ func (c *Config) Validate() error {
 		value time.Duration
 	}{
 		{"log_grace", c.LogGrace}, {"idle_timeout", c.IdleTimeout}, {"max_duration", c.MaxDuration}, {"settle", c.Settle},
-		{"remember", c.Remember}, {"activity", c.Activity},
+		{"remember", c.Remember}, {"activity", c.Activity}, {"hold", c.Hold},
 	} {
 		if d.value < 0 {
 			errs = append(errs, conf.FieldErrorf(d.key, "%v is negative", d.value))

@@ -25,6 +25,11 @@ const (
 	unlogged kind = "unlogged" // that it has no log was told
 	evicted  kind = "evicted"  // there is no memory for it
 	forgot   kind = "forgot"
+	pending  kind = "pending" // a part of its log passed before its start was known
+
+	// What becomes of a log record that is held.
+	waits  kind = "waits"
+	passed kind = "passed"
 
 	whole kind = "whole" // a whole session, in a snapshot
 )
@@ -32,7 +37,7 @@ const (
 // isEvent reports whether an event tells the fact, or a snapshot: only such a one begins a session.
 func (k kind) isEvent() bool {
 	switch k {
-	case revised, closed, unlogged, evicted, forgot:
+	case revised, closed, unlogged, evicted, forgot, pending, waits, passed:
 		return false
 	}
 	return true
@@ -60,12 +65,15 @@ type fact struct {
 	Lines  int64  `json:"lines,omitempty"`
 	Bytes  int64  `json:"bytes,omitempty"`
 	Bucket int64  `json:"bucket,omitempty"` // of streamed: number of the interval of activity; 0: none
+	Holds  bool   `json:"holds,omitempty"`  // of a log: its record does not pass before the start is known
 
 	Revision uint32 `json:"revision,omitempty"`
 	Sum      uint64 `json:"sum,omitempty"`
 
 	State *state `json:"state,omitempty"`
 	Seen  []byte `json:"seen,omitempty"`
+
+	Held *heldRecord `json:"held,omitempty"` // of waits; of passed its key only
 
 	key   string          // of the record
 	facts *pipeline.Facts // of the record; Common is made of them when it is needed

@@ -343,6 +343,27 @@ func (j *journal) replace(all snapshot) (err error) {
 	return durable.SyncDir(filepath.Dir(j.path))
 }
 
+// isUsed reports whether the file has facts, or should have some.
+func (j *journal) isUsed() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.appended > 0 || j.size > int64(len(header)+1)
+}
+
+// clear forgets all facts.
+func (j *journal) clear() error {
+	j.syncing.Lock()
+	defer j.syncing.Unlock()
+	err := j.replace(func(func(*fact) error) error { return nil })
+	j.failure, j.failed = err, time.Now()
+	if err == nil {
+		j.mu.Lock()
+		j.appended, j.synced = 0, 0
+		j.mu.Unlock()
+	}
+	return err
+}
+
 // lost notes that facts were taken off the buffer that may be in no file.
 func (j *journal) lost(err error) error {
 	j.mu.Lock()

@@ -1,10 +1,11 @@
 package sessions
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -21,7 +22,9 @@ type rig struct {
 	t      *testing.T
 	config Config
 	dir    string
-	log    bytes.Buffer
+	now    func() time.Time
+	lease  time.Duration // with kv
+	log    safeBuffer
 
 	engine *pipeline.Engine
 	filter *Filter
@@ -41,10 +44,28 @@ type delivered struct {
 }
 
 func newRig(t *testing.T, c Config) *rig {
-	r := &rig{t: t, config: c, dir: fastDir(t)}
+	r := &rig{t: t, config: c, dir: fastDir(t), now: time.Now}
 	r.start()
 	t.Cleanup(r.stop)
 	return r
+}
+
+// safeBuffer is a buffer for several goroutines.
+type safeBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // fastDir is a directory in memory where the system has one: a sync for each of thousands of frames takes its time.
@@ -59,9 +80,13 @@ func fastDir(t *testing.T) string {
 
 func (r *rig) start() {
 	r.t.Helper()
-	filter, err := New(r.config, pipeline.Env{Name: "sessions", StateDir: r.dir, Log: slog.New(slog.NewTextHandler(&r.log, nil))})
+	env := pipeline.Env{Name: "sessions", StateDir: r.dir, Log: slog.New(slog.NewTextHandler(&r.log, nil))}
+	filter, err := newWithClock(r.config, env, r.now)
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if s := filter.fleet; s != nil {
+		s.claim.lease, s.bucket.retryEvery = r.lease, 20*time.Millisecond
 	}
 	r.filter = filter
 	r.engine, err = pipeline.New(pipeline.Settings{
@@ -227,21 +252,37 @@ func logEvent(id string, n int, at time.Time) string {
 func (r *rig) kill(keepUnsettled bool) {
 	r.t.Helper()
 	if keepUnsettled {
-		if err := r.filter.store.commit(); err != nil {
+		if err := errors.Join(r.filter.store.commit(), r.filter.held.commit()); err != nil {
 			r.t.Fatal(err)
 		}
 	}
-	saved, err := os.ReadFile(r.filter.path)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	saved := r.files()
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := r.engine.Close(ended); err != nil {
 		r.t.Error(err)
 	}
-	if err := os.WriteFile(r.filter.path, saved, 0o600); err != nil {
-		r.t.Fatal(err)
+	for path, content := range saved {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 	r.engine = nil
+}
+
+// files returns the content of the filter's files.
+func (r *rig) files() map[string][]byte {
+	r.t.Helper()
+	files := map[string][]byte{}
+	for _, ending := range []string{".journal", ".held", ".unsent"} {
+		content, err := os.ReadFile(r.filter.path + ending)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		files[r.filter.path+ending] = content
+	}
+	return files
 }

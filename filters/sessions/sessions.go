@@ -2,19 +2,23 @@
 // sessions' own logs: who connected, from where and why with what was typed.
 //
 // Events become facts (observe.go), facts are merged into the state of their session (fact.go, state.go), which a store
-// keeps (store.go, journal.go). What a call causes is told beside it (message.go), what time brings by the maker (make.go),
-// when the rules say so (rules.go, clock.go). Join does the same for data that is complete.
+// keeps (store.go, journal.go), or several agents together (fleet.go, bucket.go). What a call causes is told beside it (message.go), what time brings by the maker (make.go),
+// when the rules say so (rules.go, clock.go). Log records may wait for the start of their session (held.go). Join does the
+// same for data that is complete.
 package sessions
 
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/trailcast/trailcast/formats/record"
+	"github.com/trailcast/trailcast/internal/natsconn"
 	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/internal/statedir"
 	"github.com/trailcast/trailcast/pipeline"
@@ -27,14 +31,17 @@ type Filter struct {
 	activity int64 // length of an interval in milliseconds; 0: activity is not told
 	origin   *pipeline.Origin
 	log      *slog.Logger
-	path     string // of the journal; "": nothing is kept
+	now      func() time.Time
+	path     string // of the files, which have endings of their own; "": nothing is kept
 	store    store
 	memory   *memory // the store, which is read from its file when it is opened
+	fleet    *fleet  // the store that is shared instead; nil: it is not
+	held     *held   // nil: nothing is held
 	opening  sync.Once
 
 	mu        sync.Mutex          // guards what follows
 	unsettled map[uint64]struct{} // frames with facts that need not be safe yet
-	failing   bool                // what is known could not be written
+	failing   bool                // what is known could not be kept
 }
 
 var (
@@ -45,42 +52,106 @@ var (
 
 // New returns a filter. Its file in the state directory is opened when the engine begins to use the filter, since filters
 // are also made to look at a configuration that an agent is running.
-func New(cfg Config, env pipeline.Env) (*Filter, error) {
+func New(cfg Config, env pipeline.Env) (*Filter, error) { return newWithClock(cfg, env, time.Now) }
+
+func newWithClock(cfg Config, env pipeline.Env, now func() time.Time) (*Filter, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
 	f := &Filter{
-		rules: newRules(cfg, time.Now()), teller: newTeller(cfg), activity: cfg.Activity.Milliseconds(),
-		origin: &pipeline.Origin{Input: env.Name}, log: cmp.Or(env.Log, slog.New(slog.DiscardHandler)),
+		rules: newRules(cfg, now()), teller: newTeller(cfg), activity: cfg.Activity.Milliseconds(),
+		origin: &pipeline.Origin{Input: env.Name}, log: cmp.Or(env.Log, slog.New(slog.DiscardHandler)), now: now,
 		unsettled: map[uint64]struct{}{},
 	}
 	if env.StateDir != "" {
-		f.path = statedir.NewStore(filepath.Clean(env.StateDir)).Path("sessions:"+env.Name) + ".journal"
+		f.path = statedir.NewStore(filepath.Clean(env.StateDir)).Path("sessions:" + env.Name)
 	}
-	f.memory = newMemory(int64(cfg.MaxMemory), f.rules.next, f.evicted)
+	room := int64(cfg.MaxMemory)
+	if cfg.Hold > 0 {
+		if f.path == "" {
+			return nil, errors.New("hold needs a state directory: log records that wait would be lost in a crash")
+		}
+		room -= int64(cfg.MaxMemory) / 4
+	}
+	f.memory = newMemory(room, f.rules.next, f.evicted)
 	f.store = f.memory
+	if cfg.KV != nil {
+		if err := f.share(cfg.KV.withDefaults(env.Name)); err != nil {
+			return nil, fmt.Errorf("kv: %w", err)
+		}
+	}
+	if cfg.Hold > 0 {
+		f.held = newHeld(cfg.Hold.Milliseconds(), int64(cfg.MaxMemory)-room, f.rules.since, f.store.wake)
+	}
 	return f, nil
+}
+
+// share makes the store one that others share.
+func (f *Filter) share(cfg KV) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	options, err := natsconn.Options(cfg.identity(), f.log.Warn)
+	if err != nil {
+		return err
+	}
+	if cfg.TLS != nil && cfg.TLS.InsecureSkipVerify {
+		f.log.Warn("tls.insecure_skip_verify: the NATS server is not verified")
+	}
+	known := func(session string) { f.held.begun(session) }
+	f.fleet = newFleet(f.memory, newBucket(cfg, options, f.log), cfg.Lease, f.rules.clocks, known)
+	f.store = f.fleet
+	return nil
 }
 
 // open reads what is known from the last time. Without a readable file the filter goes on with what it learns: events are
 // worth more than what was known of their sessions.
 func (f *Filter) open() {
 	f.opening.Do(func() {
-		if f.path == "" {
+		if f.fleet != nil {
+			f.openFleet()
+		} else if f.path == "" {
 			f.log.Info("there is no state directory: what is known of sessions is lost at a restart")
-			return
+		} else if j := f.openFile(".journal", "what is known of sessions is lost at a restart", f.memory.restore); j != nil {
+			f.memory.keep(j)
 		}
-		j, aside, err := openJournal(f.path, f.memory.restore)
-		if aside != "" {
-			f.log.Error("the file of sessions is damaged; what could be read of it is used, and it was set aside", "file", f.path, "aside", aside)
+		if f.held != nil {
+			f.openHeld()
 		}
-		if err != nil {
-			f.log.Error("open the file of sessions; what is known of sessions is lost at a restart", "file", f.path, "err", err)
-			return
-		}
-		f.memory.keep(j)
 	})
+}
+
+func (f *Filter) openFleet() {
+	var outbox *journal
+	if f.path != "" {
+		outbox = f.openFile(".unsent", "while the key-value bucket is away what is new is in memory only", f.fleet.restore)
+	}
+	if err := f.fleet.open(outbox); err != nil {
+		f.log.Error("connect to NATS; this agent joins what it reads itself", "err", err)
+	}
+}
+
+func (f *Filter) openHeld() {
+	f.held.journal = f.openFile(".held", "no log record waits for its session, and those of the last time stay in the file", f.held.restore)
+	for _, id := range f.held.waiting() {
+		if s := f.store.look(id); s.known() {
+			f.held.begun(id)
+		}
+	}
+}
+
+// openFile returns nil where it fails; without says what this means.
+func (f *Filter) openFile(ending, without string, restore func(*fact)) *journal {
+	path := f.path + ending
+	j, aside, err := openJournal(path, restore)
+	if aside != "" {
+		f.log.Error("a file of sessions is damaged; what could be read of it is used, and it was set aside", "file", path, "aside", aside)
+	}
+	if err != nil {
+		f.log.Error("open a file of sessions; "+without, "file", path, "err", err)
+	}
+	return j
 }
 
 // Apply implements pipeline.Filter. The result is the event, stamped if it is of a session log, and behind it the session
@@ -93,7 +164,7 @@ func (f *Filter) Apply(_ context.Context, dst []pipeline.Event, ev pipeline.Even
 }
 
 func (f *Filter) join(dst []pipeline.Event, ev pipeline.Event) []pipeline.Event {
-	what, ok := observe(&ev, time.Now)
+	what, ok := observe(&ev, f.now)
 	if !ok {
 		return append(dst, ev)
 	}
@@ -106,17 +177,41 @@ func (f *Filter) join(dst []pipeline.Event, ev pipeline.Event) []pipeline.Event 
 		input = ev.Record.Origin.Input
 	}
 	f.rules.clocks.observe(input, what.Time, what.Heard)
+	if what.Kind.isLog() {
+		return f.joinLog(dst, ev, &what)
+	}
 	var s state
 	if what.Kind != denied {
 		s = f.store.merge(&what)
 	}
-	messages := f.teller.tell(&what, &s)
-	if what.Kind.isLog() {
-		ev = stamped(ev, &s)
+	if s.known() {
+		f.held.begun(s.ID)
 	}
-	dst = append(dst, ev)
-	for _, m := range messages {
-		dst = append(dst, besides(ev, m))
+	return f.tell(append(dst, ev), &ev, &what, &s)
+}
+
+// joinLog yields nothing for a record that is held. Its activity is not told either: that would be by an event of another
+// key than beside the record.
+func (f *Filter) joinLog(dst []pipeline.Event, ev pipeline.Event, what *fact) []pipeline.Event {
+	what.Holds = f.held.canHold(&ev)
+	s := f.store.merge(what)
+	if what.Holds && !s.known() {
+		if f.held.add(what, &ev) {
+			if s = f.store.look(s.ID); s.known() { // the start came meanwhile
+				f.held.begun(s.ID)
+			}
+			return dst
+		}
+		s = f.store.merge(&fact{Session: s.ID, Kind: pending})
+	}
+	ev = stamped(ev, &s)
+	return f.tell(append(dst, ev), &ev, what, &s)
+}
+
+// tell appends the events that an event causes.
+func (f *Filter) tell(dst []pipeline.Event, cause *pipeline.Event, what *fact, s *state) []pipeline.Event {
+	for _, m := range f.teller.tell(what, s) {
+		dst = append(dst, besides(*cause, m))
 	}
 	return dst
 }
@@ -141,23 +236,24 @@ func (f *Filter) Settled(frame uint64, outcome pipeline.Outcome, _ []string) {
 	delete(f.unsettled, frame)
 	f.mu.Unlock()
 	if ours && outcome != pipeline.Retry {
-		f.commit()
+		_ = f.commit() // it is told, and tried again
 	}
 }
 
 // commit tells a change only: while the disk fails, each frame comes here.
-func (f *Filter) commit() {
-	err := f.store.commit()
+func (f *Filter) commit() error {
+	err := errors.Join(f.store.commit(), f.held.commit())
 	f.mu.Lock()
 	changed := f.failing != (err != nil)
 	f.failing = err != nil
 	f.mu.Unlock()
 	switch {
 	case changed && err != nil:
-		f.log.Error("write the file of sessions; what is known of them is in memory only until it works again", "file", f.path, "err", err)
+		f.log.Error("what is known of sessions can not be kept; the filter goes on with what it has in memory until that works again", "err", err)
 	case changed:
-		f.log.Info("the file of sessions is written again", "file", f.path)
+		f.log.Info("what is known of sessions is kept again")
 	}
+	return err
 }
 
 func (f *Filter) evicted(forgotten, closed int) {
@@ -166,7 +262,7 @@ func (f *Filter) evicted(forgotten, closed int) {
 
 // Close writes what is known.
 func (f *Filter) Close() error {
-	return f.store.close()
+	return errors.Join(f.held.close(), f.store.close())
 }
 
 // besides returns a session event that another event causes, in the same frame.

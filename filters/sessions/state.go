@@ -50,10 +50,15 @@ type state struct {
 // seen holds the hashes of the log events that were counted.
 type seen map[uint64]struct{}
 
-func (s seen) bytes() []byte {
-	b := make([]byte, 0, 8*len(s))
+func (s seen) bytes() []byte { return s.without(nil) }
+
+// without returns the hashes that others does not have.
+func (s seen) without(others seen) []byte {
+	b := make([]byte, 0, 8*max(len(s)-len(others), 0))
 	for h := range s {
-		b = binary.LittleEndian.AppendUint64(b, h)
+		if _, ok := others[h]; !ok {
+			b = binary.LittleEndian.AppendUint64(b, h)
+		}
 	}
 	return b
 }
@@ -92,7 +97,7 @@ func (s *state) merge(f *fact, counted *seen) bool {
 		s.ID = id
 		counted.add(f.Seen)
 		return true
-	case revised, closed, unlogged, evicted:
+	case revised, closed, unlogged, evicted, pending:
 		s.mergeTold(f)
 	default:
 		isNew = s.mergeEvent(f, counted)
@@ -139,7 +144,7 @@ func (s *state) mergeLog(f *fact, count *session.Count, counted *seen) (isNew bo
 		count.Add(session.Count{Lines: f.Lines, Bytes: f.Bytes})
 	}
 	s.Logged = true
-	s.Pending = s.Pending || !s.known()
+	s.Pending = s.Pending || !s.known() && !f.Holds
 	s.take(f)
 	return isNew
 }
@@ -157,6 +162,8 @@ func (s *state) mergeTold(f *fact) {
 		s.Unlogged = true
 	case evicted:
 		s.Evicted = true
+	case pending:
+		s.Pending = s.Pending || !s.known()
 	}
 }
 

@@ -10,18 +10,21 @@ import (
 
 // store keeps what is known of sessions. It is safe for concurrent use.
 //
-// memory is the one of a single process. One that agents share would merge with compare-and-set, which the facts allow:
-// their order does not count.
+// memory is the one of a single process, fleet the one that agents share.
 type store interface {
 	// merge adds what became known of a session and returns what is known of it now.
 	merge(f *fact) state
+
+	// look returns what is known of a session.
+	look(session string) state
 
 	// due returns sessions of which something is to be done at a time, n at most, and when there is more to do. What they
 	// wait for ends with a further merge.
 	due(now int64, n int) (due []task, next int64)
 
-	// wake receives when something is to be done earlier than due said.
-	wake() <-chan struct{}
+	// woken receives when something is to be done earlier than due said, and after wake.
+	woken() <-chan struct{}
+	wake()
 
 	// commit returns when all that was merged before the call is safe. An error says that it is not; it is kept in memory,
 	// and a later call tries again.
@@ -54,7 +57,9 @@ type memory struct {
 	max     int64
 	journal *journal                    // nil: nothing is kept
 	evicted func(forgotten, closed int) // is told of evictions
-	woken   chan struct{}
+	learned func(*fact)                 // is told of what is new, by the holder of mu; may be nil
+	full    func()                      // makes room, for the holder of mu
+	waker   chan struct{}
 
 	mu       sync.Mutex // guards what follows
 	sessions map[string]*entry
@@ -66,7 +71,9 @@ type memory struct {
 var _ store = (*memory)(nil)
 
 func newMemory(max int64, next func(*state) todo, evicted func(forgotten, closed int)) *memory {
-	return &memory{next: next, max: max, evicted: evicted, woken: make(chan struct{}, 1), sessions: map[string]*entry{}}
+	m := &memory{next: next, max: max, evicted: evicted, waker: make(chan struct{}, 1), sessions: map[string]*entry{}}
+	m.full = m.evict
+	return m
 }
 
 func (m *memory) merge(f *fact) state {
@@ -74,7 +81,7 @@ func (m *memory) merge(f *fact) state {
 	defer m.mu.Unlock()
 	s := m.change(f)
 	if m.size-m.leaving > m.max {
-		m.evict()
+		m.full()
 	}
 	return s
 }
@@ -84,6 +91,9 @@ func (m *memory) change(f *fact) state {
 	s, changed := m.apply(f)
 	if changed && m.journal != nil {
 		m.journal.append(f)
+	}
+	if changed && m.learned != nil {
+		m.learned(f)
 	}
 	return s
 }
@@ -142,14 +152,27 @@ func (m *memory) schedule(e *entry) {
 	e.at = at
 	heap.Fix(&m.queue, e.pos)
 	if e.pos == 0 {
-		select {
-		case m.woken <- struct{}{}:
-		default:
-		}
+		m.wake()
 	}
 }
 
-func (m *memory) wake() <-chan struct{} { return m.woken }
+func (m *memory) wake() {
+	select {
+	case m.waker <- struct{}{}:
+	default:
+	}
+}
+
+func (m *memory) woken() <-chan struct{} { return m.waker }
+
+func (m *memory) look(session string) state {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.sessions[session]; e != nil {
+		return e.state
+	}
+	return state{ID: session}
+}
 
 func (m *memory) due(now int64, n int) (due []task, next int64) {
 	m.mu.Lock()

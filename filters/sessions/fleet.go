@@ -1,0 +1,491 @@
+package sessions
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// fleet is a store that several agents share. Each has all sessions in memory: what the bucket tells of them (a watch brings
+// it), and upon it the facts that it learned itself and that are not in the bucket yet. commit writes those: what is known
+// of the session as a whole, by compare-and-set. Where another agent was faster the facts are merged with what that one
+// wrote, and written again; their order does not count.
+type fleet struct {
+	*memory
+	bucket   *bucket
+	claim    *claim
+	follower follower
+	log      *slog.Logger
+	known    func(session string) // is told of sessions whose start another agent brought
+	outbox   *journal             // of facts that could not be sent; nil: they are in memory only
+
+	syncing sync.Mutex // one flush at a time
+	failure error      // of the last one
+	failed  time.Time  // when that was
+
+	// What follows is guarded by memory.mu.
+	remotes  map[string]*remote  // by key
+	unsent   map[string]struct{} // keys of those with facts
+	facts    int                 // of all
+	fresh    []fact              // of them, those that are not in the outbox
+	dropped  int                 // facts for which there was no room
+	appended uint64              // facts so far
+	flushed  uint64              // of them, so many are safe
+}
+
+var _ store = (*fleet)(nil)
+
+// remote is a session as the bucket has it.
+type remote struct {
+	id       string
+	revision uint64   // 0: it has none
+	blocks   []string // names
+	sealed   seen     // hashes of the blocks; never changed, but replaced
+	facts    []fact   // that it lacks
+}
+
+const (
+	factSize = 1024 // bytes of max_memory for which one fact may wait for the bucket
+	atOnce   = 16   // keys that are written concurrently
+	attempts = 20   // to write a key that others write too
+)
+
+var errAway = errors.New("there is no connection to the key-value bucket")
+
+func newFleet(m *memory, b *bucket, lease time.Duration, clocks *clocks, known func(string)) *fleet {
+	s := &fleet{
+		memory: m, bucket: b, claim: newClaim(rand.Text(), lease), log: b.log, known: known,
+		remotes: map[string]*remote{}, unsent: map[string]struct{}{},
+	}
+	s.follower = follower{fleet: s, clocks: clocks}
+	m.learned, m.full = s.learn, s.makeRoom
+	return s
+}
+
+// learn takes a fact for the bucket. The caller holds mu. While the server is away facts pile up, up to a limit.
+func (s *fleet) learn(f *fact) {
+	if int64(s.facts)*factSize > s.max {
+		s.dropped++
+		return
+	}
+	key := keyOf(f.Session)
+	r := s.remotes[key]
+	if r == nil {
+		r = &remote{id: strings.Clone(f.Session)}
+		s.remotes[key] = r
+	}
+	kept := *f
+	kept.Session, kept.By, kept.key, kept.facts = r.id, strings.Clone(f.By), "", nil
+	r.facts = append(r.facts, kept)
+	s.fresh = append(s.fresh, kept)
+	s.unsent[key] = struct{}{}
+	s.facts++
+	s.appended++
+}
+
+// restore takes a fact of the outbox. The session that it is of need not be known yet.
+func (s *fleet) restore(f *fact) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.apply(f)
+	s.learn(f)
+}
+
+// makeRoom evicts sessions. While nobody tells of that, since the server or the outputs are away, it drops those from memory
+// that the bucket has; they come back with their next change, or with the connection. The caller holds mu.
+func (s *fleet) makeRoom() {
+	if s.bucket.open() != nil && s.size <= 2*s.max {
+		s.evict()
+		return
+	}
+	for id, e := range s.sessions {
+		if s.size <= s.max/10*9 {
+			break
+		}
+		key := keyOf(id)
+		if r := s.remotes[key]; r == nil || len(r.facts) == 0 {
+			s.remove(e)
+			delete(s.remotes, key)
+		}
+	}
+}
+
+// due implements store: an agent without the claim has nothing to do.
+func (s *fleet) due(now int64, n int) (due []task, next int64) {
+	if !s.claim.mine() {
+		return nil, never
+	}
+	return s.memory.due(now, n)
+}
+
+// brought takes what the bucket has of a session; v is nil where it has nothing. again says that the bucket is read from its
+// beginning: then an older revision counts as well.
+func (s *fleet) brought(key string, revision uint64, v *value, sealed seen, again bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.remotes[key]
+	if r == nil && v == nil {
+		return
+	}
+	if r == nil {
+		r = &remote{id: v.ID}
+		s.remotes[key] = r
+	}
+	if !again && revision <= r.revision {
+		return
+	}
+	if e := s.sessions[r.id]; e != nil {
+		s.remove(e)
+	}
+	r.revision, r.blocks, r.sealed = revision, nil, nil
+	if v == nil {
+		r.revision = 0
+	} else {
+		r.blocks, r.sealed = v.Blocks, sealed
+		s.apply(&fact{Session: r.id, Kind: whole, State: v.State, Seen: append(sealed.bytes(), v.Seen...)})
+	}
+	for i := range r.facts {
+		s.apply(&r.facts[i])
+	}
+	if v == nil && len(r.facts) == 0 {
+		delete(s.remotes, key)
+	}
+	if e := s.sessions[r.id]; e != nil && e.known() {
+		s.known(r.id)
+	}
+	if s.size-s.leaving > s.max {
+		s.full()
+	}
+}
+
+// only drops what the bucket has no more, after it was read from its beginning.
+func (s *fleet) only(there map[string]struct{}) {
+	s.mu.Lock()
+	var gone []string
+	for key, r := range s.remotes {
+		if _, ok := there[key]; !ok && r.revision != 0 {
+			gone = append(gone, key)
+		}
+	}
+	s.mu.Unlock()
+	for _, key := range gone {
+		s.brought(key, 0, nil, nil, true)
+	}
+}
+
+// sealed returns which blocks of a session are known, and their hashes.
+func (s *fleet) sealed(key string) (blocks []string, sealed seen) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.remotes[key]; r != nil {
+		return r.blocks, r.sealed
+	}
+	return nil, nil
+}
+
+// write is what is to be written of a session.
+type write struct {
+	key      string
+	revision uint64 // that it follows
+	facts    int    // of its remote, so many are in it
+	gone     bool   // the session was forgotten
+	value    value
+	sealed   seen
+	blocks   []block // that are new
+}
+
+// prepare returns what is to be written; nil where the bucket lacks nothing.
+func (s *fleet) prepare(key string) *write {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.remotes[key]
+	if r == nil || len(r.facts) == 0 {
+		delete(s.unsent, key)
+		return nil
+	}
+	w := &write{key: key, revision: r.revision, facts: len(r.facts)}
+	e := s.sessions[r.id]
+	if e == nil {
+		w.gone = true
+		return w
+	}
+	copied := e.state
+	w.value = value{V: valueVersion, ID: r.id, State: &copied, Blocks: r.blocks}
+	w.sealed = r.sealed
+	loose := e.seen.without(r.sealed)
+	if len(loose) > 8*(len(e.seen)-len(r.sealed)) { // the session was forgotten, and came again
+		w.value.Blocks, w.sealed, loose = nil, nil, e.seen.bytes()
+	}
+	if w.blocks, w.value.Seen = blocksOf(loose); len(w.blocks) > 0 {
+		w.value.Blocks = slices.Concat(w.value.Blocks, names(w.blocks))
+		w.sealed = maps.Clone(w.sealed)
+		for _, b := range w.blocks {
+			w.sealed.add(b.data)
+		}
+	}
+	return w
+}
+
+// wrote notes that the bucket has what was written.
+func (s *fleet) wrote(w *write, revision uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.remotes[w.key]
+	r.facts = slices.Clone(r.facts[w.facts:])
+	s.facts -= w.facts
+	if len(r.facts) == 0 {
+		delete(s.unsent, w.key)
+	}
+	switch {
+	case w.gone:
+		r.revision, r.blocks, r.sealed = 0, nil, nil
+		if len(r.facts) == 0 && s.sessions[r.id] == nil {
+			delete(s.remotes, w.key)
+		}
+	case revision > r.revision: // else the watch brought what came after it
+		r.revision, r.blocks, r.sealed = revision, w.value.Blocks, w.sealed
+	}
+}
+
+// commit returns when the bucket has all that was merged before the call. Calls that come while one is writing share the
+// next write. After a failure it is tried again by a later call, not at once; meanwhile what is new goes to the outbox.
+func (s *fleet) commit() error {
+	s.mu.Lock()
+	due := s.appended
+	s.mu.Unlock()
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	if s.isSafe(due) {
+		return nil
+	}
+	err := s.failure
+	if err == nil || time.Since(s.failed) >= retryAfter {
+		err = s.flush()
+	}
+	if err == nil {
+		return nil
+	}
+	saved := s.setAside()
+	if saved == nil {
+		return fmt.Errorf("%w; what is new is on disk meanwhile", err)
+	}
+	return errors.Join(err, saved)
+}
+
+var errNoOutbox = errors.New("there is no file to keep it in meanwhile")
+
+// setAside writes what is new to the outbox. The caller holds syncing.
+func (s *fleet) setAside() error {
+	if s.outbox == nil {
+		return errNoOutbox
+	}
+	s.mu.Lock()
+	fresh := s.fresh
+	s.fresh = nil
+	s.mu.Unlock()
+	for i := range fresh {
+		s.outbox.append(&fresh[i])
+	}
+	return s.outbox.commit(s.allUnsent)
+}
+
+// allUnsent yields the facts that the bucket lacks.
+func (s *fleet) allUnsent(yield func(*fact) error) error {
+	s.mu.Lock()
+	all := make([]fact, 0, s.facts)
+	for key := range s.unsent {
+		all = append(all, s.remotes[key].facts...)
+	}
+	s.mu.Unlock()
+	for i := range all {
+		if err := yield(&all[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *fleet) isSafe(due uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flushed >= due
+}
+
+// again lets the next commit try, whatever failed before.
+func (s *fleet) again() {
+	s.syncing.Lock()
+	s.failure = nil
+	s.syncing.Unlock()
+	s.wake()
+}
+
+// flush writes all that the bucket lacks. The caller holds syncing.
+func (s *fleet) flush() error {
+	ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
+	defer cancel()
+	s.mu.Lock()
+	upTo, fresh := s.appended, len(s.fresh)
+	keys := make([]string, 0, len(s.unsent))
+	for key := range s.unsent {
+		keys = append(keys, key)
+	}
+	dropped := s.dropped
+	s.dropped = 0
+	s.mu.Unlock()
+	if dropped > 0 {
+		s.log.Error("the key-value bucket was away for too long: the other agents do not hear of all sessions", "facts", dropped)
+	}
+	err := errAway
+	if b := s.bucket.open(); b != nil {
+		err = s.writeAll(ctx, b, keys)
+	}
+	s.failure, s.failed = err, time.Now()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.flushed = upTo
+	s.fresh = slices.Clone(s.fresh[fresh:])
+	s.mu.Unlock()
+	if s.outbox == nil || !s.outbox.isUsed() {
+		return nil
+	}
+	return s.outbox.clear()
+}
+
+func (s *fleet) writeAll(ctx context.Context, b *openBucket, keys []string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan string)
+	var writers sync.WaitGroup
+	for range min(atOnce, len(keys)) {
+		writers.Go(func() {
+			for key := range next {
+				if err := s.write(ctx, b, key); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for _, key := range keys {
+		select {
+		case next <- key:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	writers.Wait()
+	return context.Cause(ctx)
+}
+
+// write writes one session.
+func (s *fleet) write(ctx context.Context, b *openBucket, key string) error {
+	for range attempts {
+		w := s.prepare(key)
+		if w == nil {
+			return nil
+		}
+		revision, err := b.put(ctx, w)
+		if errors.Is(err, nats.ErrMaxPayload) {
+			s.log.Error("what is known of a session is too large for the server; the other agents do not hear of it", "session", w.value.ID)
+			err = nil
+		}
+		if err == nil {
+			s.wrote(w, revision)
+			return nil
+		}
+		if !isConflict(err) {
+			return err
+		}
+		if err := s.read(ctx, b, key); err != nil {
+			return err
+		}
+	}
+	return errors.New("other agents write to the key-value bucket faster than this one")
+}
+
+// read takes what the bucket has of a session now.
+func (s *fleet) read(ctx context.Context, b *openBucket, key string) error {
+	entry, err := b.get(ctx, stateKey(key))
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		s.brought(key, 0, nil, nil, true)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.take(ctx, b, key, entry, false)
+}
+
+// take takes a value of the bucket. One that can not be read counts as nothing, and is overwritten.
+func (s *fleet) take(ctx context.Context, b *openBucket, key string, entry jetstream.KeyValueEntry, again bool) error {
+	if entry.Operation() != jetstream.KeyValuePut {
+		s.brought(key, entry.Revision(), nil, nil, again)
+		return nil
+	}
+	v, err := parseValue(key, entry.Value())
+	if errors.Is(err, errDamagedValue) {
+		s.log.Error("a value of the key-value bucket is damaged, and counts as empty", "key", entry.Key(), "err", err)
+		s.damaged(key, entry.Revision())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	blocks, sealed := s.sealed(key)
+	if sealed, err = b.load(ctx, key, v.Blocks, blocks, sealed); err != nil {
+		return err
+	}
+	s.brought(key, entry.Revision(), v, sealed, again)
+	return nil
+}
+
+// damaged lets the next write follow a value that can not be read.
+func (s *fleet) damaged(key string, revision uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.remotes[key]; r != nil {
+		r.revision = revision
+	}
+}
+
+func (s *fleet) tidy() error { return s.bucket.tidy(s.claim.mine()) }
+
+// open connects, and begins to follow the bucket.
+func (s *fleet) open(outbox *journal) error {
+	s.outbox = outbox
+	return s.follower.start()
+}
+
+// close writes what is known, and gives up what others can do.
+func (s *fleet) close() error {
+	s.mu.Lock()
+	due := s.appended
+	s.mu.Unlock()
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	var err error
+	if s.follower.isStarted() {
+		if !s.isSafe(due) {
+			err = s.flush()
+		}
+		s.follower.stop()
+	}
+	if err != nil && s.setAside() == nil {
+		err = nil
+	}
+	if s.outbox != nil {
+		err = errors.Join(err, s.outbox.close(s.allUnsent))
+	}
+	return err
+}
