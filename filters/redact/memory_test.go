@@ -267,6 +267,8 @@ func TestQuarantine(t *testing.T) {
 		{"a piece that is cut", "", `{"sessionId":"a-1","sessionData":["$ mysql -phunter2 shop","-----BEGIN PRIVATE KEY-----","MIIEaaaa","$ l`, "", "$ mysql -p[REDACTED] shop", "MIIE"},
 		{"a piece with escapes", "", `{"sessionData":["$ mysql -phun\u001b[1mter2 shop", x}`, "", "$ mysql -p[REDACTED] shop", "ter2"},
 		{"a record that is not accepted", "", spread[0], "", "BEGIN PRIVATE KEY", "MIIE"},
+		{"a text that is no array", "", `{"sessionId":"a-1","sessionData":"$ mysql -phunter2 shop"}`, "", "$ mysql -p[REDACTED] shop", "hunter2"},
+		{"valid JSON around session text", "", `{"messageType":"DATA_MESSAGE","logEvents":[{"message":"{\"sessionData\":[\"$ mysql -phunter2 shop\"]}"}]}`, "", "$ mysql -p[REDACTED] shop", "hunter2"},
 		{"a piece of a transcript", "s3://b/logs/jane-0123456789abcdef0.log", "\xff$ mysql -phunter2 shop\nok", "", "$ mysql -p[REDACTED] shop\nok", "hunter2"},
 		{"a piece of a log stream", "group:jane-0123456789abcdef0", "$ mysql -phunter2 shop", "", "$ mysql -p[REDACTED] shop", "hunter2"},
 		{"a piece of something else", "s3://b/x.json.gz", "{ mysql -phunter2 shop", "", "hunter2", "REDACTED"},

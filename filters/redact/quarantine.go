@@ -19,16 +19,21 @@ func (f *Filter) Redact(ev pipeline.Event, raw []byte) []byte {
 		return raw
 	}
 	r := ev.Record
-	if r.Kind == "" && rawjson.KindOf(raw) == rawjson.Object && rawjson.Valid(raw) == nil { // one that is not accepted where it came
+	piece := r.Kind == ""
+	if piece && rawjson.KindOf(raw) == rawjson.Object && rawjson.Valid(raw) == nil { // one that is not accepted where it came
 		r = &pipeline.Record{Raw: raw, Kind: record.KindOf(raw), Origin: r.Origin, Index: r.Index, Offset: r.Offset, Reader: record.Reader{}}
 	}
 	switch {
 	case r.Kind == pipeline.KindSessionLog:
 		// The record itself, not what filters made of it: so it is found in the memory.
-		if redacted, err := f.redact(raw, pipeline.NewEvent(r)); err == nil && redacted != nil {
+		redacted, err := f.redact(raw, pipeline.NewEvent(r))
+		switch {
+		case err != nil:
+			return f.redactPiece(raw)
+		case redacted != nil:
 			return redacted
 		}
-	case r.Kind == "" && ofSession(raw, r.Origin):
+	case piece && ofSession(raw, r.Origin):
 		return f.redactPiece(raw)
 	}
 	return raw

@@ -90,6 +90,7 @@ func TestSecretsHiddenByControls(t *testing.T) {
 		{"a command that was corrected", "$ msq\b\b\x1b[Kysql -phunter2 shop", "[REDACTED]"},
 		{"a row that is full", "$ export A=1234567890 DB_PASSWORD=hunt \rer2 ls", "$ export A=1234567890 DB_PASSWORD=[REDACTED] ls"},
 		{"a window's title", "\x1b]0;mysql -phunter2 shop\a$ ls", "\x1b]0;mysql -p[REDACTED] shop\a$ ls"},
+		{"more of them", "$ export DB_PASS\u180eWO\ufe0fRD=hunter2 ls", "$ export DB_PASS\u180eWO\ufe0fRD=[REDACTED] ls"},
 		{"invisible characters", "$ export DB_PASS\u200bWORD=hunt\u2060er2 ls", "$ export DB_PASS\u200bWORD=[REDACTED] ls"},
 		{"8-bit sequences", "$ export DB_PASSWORD=hun\u009b31mter2 ls", "$ export DB_PASSWORD=[REDACTED] ls"},
 		{"other letters", "ü $ export DB_PASSWORD=hüntér2 ls é", "ü $ export DB_PASSWORD=[REDACTED] ls é"},

@@ -155,7 +155,9 @@ func (v *view) controlString(s string, i, at int) int {
 // invisible characters have no width, or turn the direction of writing.
 func invisible(r rune) bool {
 	switch {
-	case r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x206f, r == 0xfeff, r == 0xad:
+	case r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x206f, r == 0xfeff, r == 0xad,
+		r == 0x34f, r == 0x61c, r == 0x115f, r == 0x1160, r == 0x180e, r == 0x3164, r >= 0xfe00 && r <= 0xfe0f, r == 0xffa0,
+		r >= 0xe0000 && r <= 0xe01ef:
 		return true
 	}
 	return false

@@ -92,7 +92,7 @@ func (l *listener) take(ctx context.Context, msg *nats.Msg) {
 	// A message without an id of its own is another one each time.
 	identity := cmp.Or(msg.Header.Get(nats.MsgIdHdr), l.begun+"-"+strconv.FormatInt(l.count, 36))
 	l.count++
-	origin := &pipeline.Origin{Input: l.in.name, Object: msg.Subject, Identity: identity}
+	origin := &pipeline.Origin{Input: l.in.name, Object: objectOf(msg.Subject), Identity: identity}
 	l.in.feed(ctx, l.to, origin, msg.Data, func(r pipeline.Result) {
 		if r.Outcome == pipeline.Retry {
 			l.undelivered.Add(1)

@@ -37,7 +37,7 @@ func TestWildcards(t *testing.T) {
 	w.publish("trail.3.eu.z", `{"n":"last"}`)
 	w.waitEvents(3)
 	w.once(`{"n":"a"}`, `{"n":"b"}`, `{"n":"last"}`)
-	if ev, _ := w.Event(`{"n":"b"}`); ev.Record.Origin.Object != "trail.2.eu.iam.x" {
+	if ev, _ := w.Event(`{"n":"b"}`); ev.Record.Origin.Object != "nats:trail.2.eu.iam.x" {
 		t.Errorf("the origin is %+v, want the message's subject", ev.Record.Origin)
 	}
 }

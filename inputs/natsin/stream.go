@@ -205,10 +205,13 @@ func (s *session) pull(cons jetstream.Consumer, p pull) (int, error) {
 	return got, batch.Error()
 }
 
+// objectOf marks a subject as one: some look like the name of a session's transcript, session.123456789012.i-….log.
+func objectOf(subject string) string { return "nats:" + subject }
+
 // origin names a message by its place in the stream, the same at each delivery.
 func (in *Input) origin(msg jetstream.Msg, meta *jetstream.MsgMetadata) *pipeline.Origin {
 	identity := meta.Stream + ":" + strconv.FormatUint(meta.Sequence.Stream, 10) + ":" + strconv.FormatInt(meta.Timestamp.UnixNano(), 36)
-	return &pipeline.Origin{Input: in.name, Object: msg.Subject(), Identity: identity, Time: meta.Timestamp}
+	return &pipeline.Origin{Input: in.name, Object: objectOf(msg.Subject()), Identity: identity, Time: meta.Timestamp}
 }
 
 // keepHeld tells the server in time that messages are still being worked on.

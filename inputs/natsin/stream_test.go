@@ -406,7 +406,7 @@ func TestHeadersAreIgnored(t *testing.T) {
 	if ev.Record.Kind != pipeline.KindOther || ev.Record.Facts().Account.ID != "" || strings.Contains(ev.Key(), "forged") {
 		t.Errorf("kind %s, facts %+v, key %s", ev.Record.Kind, ev.Record.Facts(), ev.Key())
 	}
-	if o := ev.Record.Origin; o.Object != "trail.a" || o.Time.IsZero() || !strings.HasPrefix(o.Identity, "TRAIL:1:") {
+	if o := ev.Record.Origin; o.Object != "nats:trail.a" || o.Time.IsZero() || !strings.HasPrefix(o.Identity, "TRAIL:1:") {
 		t.Errorf("origin %+v", o)
 	}
 }
