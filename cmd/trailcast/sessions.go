@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,7 +36,7 @@ type sessionsFlags struct {
 	format, out  string
 	title        string
 	raw          bool
-	maxPage      conf.Size
+	sinceGiven   bool
 }
 
 func sessionsCommand(s streams) *cobra.Command {
@@ -74,7 +75,7 @@ Exit codes: 0; 1 the sources could not be read; 2 wrong flags; 3 a part of them 
   trailcast sessions --format csv -o sessions.csv logs/
   trailcast sessions --format ndjson logs/ | jq -r 'select(.logged == "no") | .id'`,
 		RunE: func(cmd *cobra.Command, places []string) error {
-			f.sources.Places = places
+			f.sources.Places, f.sinceGiven = places, cmd.Flags().Changed("since")
 			return f.run(cmd.Context(), s)
 		},
 	}
@@ -88,7 +89,7 @@ Exit codes: 0; 1 the sources could not be read; 2 wrong flags; 3 a part of them 
 	flags.BoolVarP(&f.query.Reverse, "reverse", "r", false, "sort the other way")
 	flags.StringVar(&f.query.Group, "group", "none", "group the table by user, target, account, day or document")
 	flags.StringVarP(&f.format, "format", "f", "", "table, csv, json, ndjson or html (default: what the name of -o says, else table)")
-	flags.StringVarP(&f.out, "output", "o", "", "file to write; transcripts that do not fit an HTML page go to the folder sessions beside it")
+	flags.StringVarP(&f.out, "output", "o", "", "file to write; transcripts that do not fit an HTML page go to a new folder beside it")
 	flags.StringVar(&f.title, "title", "Session Manager sessions", "title of the report")
 	flags.BoolVar(&f.raw, "raw", false, "show what looks like a secret")
 	flags.StringVar(&f.inputs, "inputs", "", "file with inputs and filters in the agent's language, instead of sources")
@@ -108,8 +109,8 @@ func (f *sessionsFlags) run(ctx context.Context, s streams) error {
 	if err := f.period(now); err != nil {
 		return &exitError{exitUsage, err}
 	}
-	if f.format = cmp.Or(f.format, formatOf(f.out)); writers()[f.format] == nil {
-		return &exitError{exitUsage, fmt.Errorf("--format %q is none of table, csv, json, ndjson, html", f.format)}
+	if err := f.settleFormat(); err != nil {
+		return &exitError{exitUsage, err}
 	}
 	// Wrong words show before a long reading.
 	if err := new(report.Report).Select(f.query); err != nil {
@@ -151,8 +152,11 @@ func (f *sessionsFlags) run(ctx context.Context, s streams) error {
 	if f.out != "" {
 		fmt.Fprintf(s.err, "%d of %d sessions are in %s\n", len(r.Sessions), all, terminal.Line(f.out))
 	}
-	if len(r.Sessions) == 0 {
-		fmt.Fprintf(s.err, "trailcast: no session of %d in the sources fits; %d events were looked at (--since all takes any time)\n", all, found.Events)
+	switch {
+	case all == 0:
+		fmt.Fprintf(s.err, "trailcast: there is no session in the sources; %d events were looked at\n", found.Events)
+	case len(r.Sessions) == 0 || len(r.Sessions) < all && !f.sinceGiven:
+		fmt.Fprintf(s.err, "trailcast: %d of the %d sessions in the sources fit (--since all takes any time)\n", len(r.Sessions), all)
 	}
 	if found.Failed != nil || found.Broken > 0 {
 		return &exitError{code: exitPartial}
@@ -257,19 +261,32 @@ func writers() map[string]func(r *report.Report, w io.Writer, f *sessionsFlags) 
 			if f.out == "" {
 				return r.WriteHTML(w, nil)
 			}
-			return r.WriteHTML(w, folder(filepath.Join(filepath.Dir(f.out), "sessions")))
+			// A folder of its own, so that no report's texts replace another's. What people typed is for the owner's eyes.
+			base := filepath.Base(f.out)
+			r.Folder = strings.TrimSuffix(base, filepath.Ext(base)) + "-sessions-" + r.Made.Format("20060102T150405.000Z")
+			return r.WriteHTML(w, &folder{path: filepath.Join(filepath.Dir(f.out), r.Folder)})
 		},
 	}
 }
 
-func formatOf(name string) string {
-	switch ext := strings.TrimPrefix(strings.ToLower(filepath.Ext(name)), "."); ext {
-	case "csv", "json", "ndjson", "html":
-		return ext
-	case "htm":
-		return "html"
+// settleFormat takes the format from the name of the file where no flag gives it.
+func (f *sessionsFlags) settleFormat() error {
+	if f.format == "" {
+		switch ext := strings.TrimPrefix(strings.ToLower(filepath.Ext(f.out)), "."); ext {
+		case "csv", "json", "ndjson", "html":
+			f.format = ext
+		case "htm":
+			f.format = "html"
+		case "", "txt":
+			f.format = "table"
+		default:
+			return fmt.Errorf("-o %s: the name tells none of the formats; give --format table, csv, json, ndjson or html", f.out)
+		}
 	}
-	return "table"
+	if writers()[f.format] == nil {
+		return fmt.Errorf("--format %q is none of table, csv, json, ndjson, html", f.format)
+	}
+	return nil
 }
 
 // write writes the report to standard output, or to a file that is there only when it is whole.
@@ -277,7 +294,17 @@ func (f *sessionsFlags) write(r *report.Report, s streams) error {
 	if f.out == "" {
 		return writers()[f.format](r, s.out, f)
 	}
-	file, err := os.CreateTemp(filepath.Dir(f.out), "."+filepath.Base(f.out)+"-")
+	if path, err := filepath.EvalSymlinks(f.out); err == nil {
+		f.out = path
+	}
+	dir := filepath.Dir(f.out)
+	if info, err := os.Stat(f.out); err == nil && !info.Mode().IsRegular() {
+		return f.writeThrough(r)
+	}
+	file, err := os.CreateTemp(dir, "."+filepath.Base(f.out)+"-")
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the directory %s is not there", dir)
+	}
 	if err != nil {
 		return err
 	}
@@ -288,6 +315,15 @@ func (f *sessionsFlags) write(r *report.Report, s streams) error {
 		return err
 	}
 	return os.Rename(file.Name(), f.out)
+}
+
+// writeThrough writes to what is no file: a device, a pipe.
+func (f *sessionsFlags) writeThrough(r *report.Report) error {
+	file, err := os.OpenFile(f.out, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writers()[f.format](r, file, f), file.Close())
 }
 
 // terminalOf returns the width of a terminal and whether it shows colours. For anything else it is what COLUMNS says, else
@@ -308,13 +344,19 @@ func terminalOf(w io.Writer) (width int, colour bool) {
 	return width, os.Getenv("NO_COLOR") == ""
 }
 
-// folder is where the transcripts of an HTML page go.
-type folder string
+// folder is where the transcripts of an HTML page go. It is made with the first.
+type folder struct {
+	path string
+	made bool
+}
 
-// Create implements report.Files. What people typed is for the owner's eyes.
-func (f folder) Create(name string) (io.WriteCloser, error) {
-	if err := os.MkdirAll(string(f), 0o700); err != nil {
-		return nil, err
+// Create implements report.Files.
+func (f *folder) Create(name string) (io.WriteCloser, error) {
+	if !f.made {
+		if err := os.Mkdir(f.path, 0o700); err != nil {
+			return nil, err
+		}
+		f.made = true
 	}
-	return os.OpenFile(filepath.Join(string(f), name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	return os.OpenFile(filepath.Join(f.path, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }

@@ -210,7 +210,8 @@ func (m *memory) remove(e *entry) {
 }
 
 // evict makes room for a tenth of what there may be, so that its cost is shared by many sessions: those of which all was
-// told are forgotten, then others closed, those first of which nothing was heard for longest. The caller holds mu.
+// told are forgotten, then others closed, those first of which no start is known, since logs can name any session, and of
+// which nothing was heard for longest. The caller holds mu.
 func (m *memory) evict() {
 	var done, open []*entry
 	for _, e := range m.sessions {
@@ -225,6 +226,12 @@ func (m *memory) evict() {
 	room := func() bool { return m.size-m.leaving <= m.max/10*9 }
 	take := func(entries []*entry, k kind) (n int) {
 		slices.SortFunc(entries, func(a, b *entry) int {
+			if a.known() != b.known() {
+				if b.known() {
+					return -1
+				}
+				return 1
+			}
 			return cmp.Or(cmp.Compare(a.Heard, b.Heard), cmp.Compare(a.ID, b.ID))
 		})
 		for n < len(entries) && !room() {

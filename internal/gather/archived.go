@@ -12,13 +12,31 @@ import (
 	"github.com/trailcast/trailcast/pipeline"
 )
 
-// archived returns an event of a session log with the key that it had when `enrich` saw it, if one did: an archive holds
-// repeats, and only the id that enrich gave tells them from text that was logged twice. The text is a part of the key, so
-// that nothing can be hidden behind another event's id.
+// archived returns an event with the key that it had before it was archived, so that repeats are told from what happened
+// twice.
 func archived(ev pipeline.Event) pipeline.Event {
-	if ev.Record.Kind != pipeline.KindSessionLog {
+	switch ev.Record.Kind {
+	case pipeline.KindSessionLog:
+		return archivedLog(ev)
+	case pipeline.KindCloudTrail:
+		return archivedCall(ev)
+	}
+	return ev
+}
+
+// archivedCall leaves out what `enrich` added, where it tells how the record came.
+func archivedCall(ev pipeline.Event) pipeline.Event {
+	if _, ok := rawjson.Get(ev.Record.Raw, "trailcast"); !ok {
 		return ev
 	}
+	plain := pipeline.Record{Raw: rawjson.Delete(ev.Record.Raw, "trailcast"), Kind: ev.Record.Kind, Origin: ev.Record.Origin, Reader: record.Reader{}}
+	return withKey(ev, plain.Key())
+}
+
+// archivedLog returns an event of a session log with the key that it had when `enrich` saw it, if one did: an archive holds
+// repeats, and only the id that enrich gave tells them from text that was logged twice. The text is a part of the key, so
+// that nothing can be hidden behind another event's id.
+func archivedLog(ev pipeline.Event) pipeline.Event {
 	member, _ := rawjson.Get(ev.Record.Raw, "trailcast")
 	id := rawjson.Str(member, "id")
 	if id == "" {
@@ -34,10 +52,14 @@ func archived(ev pipeline.Event) pipeline.Event {
 	for text := range log.Text() {
 		write(sum, text)
 	}
+	return withKey(ev, hex.EncodeToString(sum.Sum(nil)))
+}
+
+func withKey(ev pipeline.Event, key string) pipeline.Event {
 	old := ev.Record
 	ev.Record = &pipeline.Record{
 		Raw: old.Raw, Kind: old.Kind, Origin: old.Origin, Index: old.Index, Offset: old.Offset, Seed: old.Seed, Notes: old.Notes,
-		Reader: keyed{key: hex.EncodeToString(sum.Sum(nil))},
+		Reader: keyed{key: key},
 	}
 	return ev
 }

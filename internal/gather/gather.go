@@ -4,6 +4,7 @@ package gather
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -57,7 +58,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	spool, err := newSpool(redactor)
+	spool, err := newSpool(ctx, redactor)
 	if err != nil {
 		return nil, err
 	}
@@ -169,16 +170,26 @@ func (c *collector) reported(s *sessions.Session) report.Session {
 		r.Logged = "tunnel"
 	case s.Logged:
 		r.Logged = "yes"
+	case mayRun(s):
+		// A transcript comes at the end.
 	case c.logs && s.Ending != "":
 		r.Logged = "no"
 	}
-	if !c.logs { // nothing says that there are any
+	if r.Logged == "" { // nothing says that there is no log
 		r.Alerts = slices.DeleteFunc(r.Alerts, func(name string) bool { return name == "unlogged" })
 	}
-	if t := c.spool.text(f.Session.ID); t != nil {
+	if t, others := c.spool.text(f.Session.ID); t != nil {
 		r.Transcript = t
+		if others > 0 {
+			r.Alerts = append(r.Alerts, fmt.Sprintf("there are %d transcripts with this session's name that differ; the longest is shown", others+1))
+		}
 	}
 	return r
+}
+
+// mayRun reports whether a session of which no end was seen may go on: what is only heard of at its start looks idle.
+func mayRun(s *sessions.Session) bool {
+	return s.Terminated.IsZero() && !s.Logged && time.Since(s.Started) < longestSession
 }
 
 // who is the name to show; "" for nobody known.

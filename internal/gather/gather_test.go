@@ -222,8 +222,55 @@ func TestSources(t *testing.T) {
 	for _, in := range config.Inputs {
 		types = append(types, in.Component.Type)
 	}
-	want := []string{"stdin", "s3", "nats", "cloudtrail_lookup", "cloudtrail_lookup", "cloudtrail_lookup", "cloudtrail_lookup", "cloudtrail_lookup", "file"}
+	want := []string{"stdin", "s3", "nats", "cloudtrail_lookup", "cloudtrail_lookup", "cloudtrail_lookup", "cloudtrail_lookup", "cloudtrail_lookup", "cloudtrail_lookup", "file"}
 	if diff := cmp.Diff(want, types); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Of two transcripts with one name no mixture is shown.
+func TestTranscriptsOfOneName(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a": "sh-4.2$ fake\nsh-4.2$ more\n", "b": "sh-4.2$ real\nsh-4.2$ one\nsh-4.2$ two\n"} {
+		file := filepath.Join(dir, name, "carl-0123456789abcdef3.log")
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := read(t, dir)
+	if len(r.Sessions) != 1 {
+		t.Fatalf("%d sessions", len(r.Sessions))
+	}
+	s := &r.Sessions[0]
+	if diff := cmp.Diff([]string{"real", "one", "two"}, commands(t, s.Transcript)); diff != "" {
+		t.Error(diff)
+	}
+	if len(s.Alerts) != 1 || !strings.Contains(s.Alerts[0], "2 transcripts") {
+		t.Errorf("alerts: %q", s.Alerts)
+	}
+}
+
+// A session that may still run has no transcript yet.
+func TestRunningSessionIsNotUnlogged(t *testing.T) {
+	dir := t.TempDir()
+	call := func(id string, ago time.Duration) string {
+		return `{"eventVersion":"1.08","eventTime":"` + time.Now().UTC().Add(-ago).Format(time.RFC3339) + `","eventSource":"ssm.amazonaws.com","eventName":"StartSession","awsRegion":"eu-west-1","userIdentity":{"type":"IAMUser","accountId":"123456789012","userName":"zoe","accessKeyId":"A"},"requestParameters":{"target":"i-0abc"},"responseElements":{"sessionId":"` + id + `"},"eventID":"` + id + `","recipientAccountId":"123456789012"}` + "\n"
+	}
+	calls := call("zoe-0123456789abcdef0", 40*time.Minute) + call("zoe-0123456789abcdef1", 48*time.Hour)
+	for name, text := range map[string]string{"calls.json": calls, "other-0123456789abcdef2.log": "sh-4.2$ id\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := map[string]string{}
+	for _, s := range read(t, dir).Sessions {
+		got[s.ID] = s.Logged + " " + strings.Join(s.Alerts, " ")
+	}
+	want := map[string]string{"zoe-0123456789abcdef0": " ", "zoe-0123456789abcdef1": "no unlogged", "other-0123456789abcdef2": "yes "}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }

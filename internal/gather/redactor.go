@@ -35,12 +35,12 @@ func (r *redactor) text(s string) string {
 	if r == nil || s == "" {
 		return s
 	}
-	raw := append(rawjson.AppendString([]byte(`{"text":`), s), '}')
-	raw, err := r.apply(&pipeline.Record{Raw: raw, Kind: pipeline.KindOther, Origin: r.origin, Reader: record.Reader{}})
+	raw := append(rawjson.AppendString([]byte(`{"sessionId":"","sessionData":`), s), '}') // it is as typed as a session is
+	raw, err := r.apply(&pipeline.Record{Raw: raw, Kind: pipeline.KindSessionLog, Origin: &pipeline.Origin{Object: s}, Reader: record.Reader{}})
 	if err != nil {
 		return ""
 	}
-	return rawjson.Str(raw, "text")
+	return rawjson.Str(raw, "sessionData")
 }
 
 func (r *redactor) apply(of *pipeline.Record) ([]byte, error) {

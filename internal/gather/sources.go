@@ -25,9 +25,17 @@ type Sources struct {
 	CredsFile, CAFile                              string // of NATS
 }
 
-// longestSession is how long after its start something of a session may still be written: Session Manager ends sessions
-// after 24 hours at most, CloudTrail delivers within minutes.
+// longestSession is how long after its start something of a session may still be written: Session Manager's preferences end
+// sessions after 24 hours at most, CloudTrail delivers within minutes.
 const longestSession = 25 * time.Hour
+
+// from is from when on something may be written of sessions that were open in the period.
+func (s *Sources) from() time.Time {
+	if s.Since.IsZero() {
+		return s.Since
+	}
+	return s.Since.Add(-longestSession)
+}
 
 // Config returns the places as a configuration for build.LoadSources. JSON is YAML.
 func (s *Sources) Config() ([]byte, error) {
@@ -88,7 +96,7 @@ func (s *Sources) s3(place string) (map[string]any, error) {
 	}
 	c := s.aws(map[string]any{"bucket": bucket, "kinds": []string{"cloudtrail", "cloudtrail_new", "session", "other"}})
 	set(c, "prefix", prefix)
-	set(c, "start", day(s.Since))
+	set(c, "start", day(s.from()))
 	if !s.Until.IsZero() {
 		set(c, "end", day(s.Until.Add(longestSession)))
 	}
@@ -106,7 +114,7 @@ func (s *Sources) stream(place string) (map[string]any, error) {
 	}
 	u.Path = ""
 	c := map[string]any{"url": u.String(), "stream": stream, "once": true}
-	set(c, "start", day(s.Since))
+	set(c, "start", day(s.from()))
 	set(c, "creds_file", s.CredsFile)
 	if s.CAFile != "" {
 		c["tls"] = map[string]any{"ca_file": s.CAFile}
@@ -115,7 +123,7 @@ func (s *Sources) stream(place string) (map[string]any, error) {
 }
 
 // calls are those that open, resume and end sessions. CloudTrail looks up one name at a time.
-var calls = []string{"StartSession", "ResumeSession", "TerminateSession", "ExecuteCommand", "StartConnection"}
+var calls = []string{"StartSession", "ResumeSession", "TerminateSession", "ExecuteCommand", "StartConnection", "CancelConnection"}
 
 // eventHistory is how far back CloudTrail can be asked.
 const eventHistory = 90 * 24 * time.Hour
@@ -133,12 +141,14 @@ func (s *Sources) lookup(regions string) []map[string]any {
 				c["region"], _, _ = strings.Cut(regions, ",")
 			}
 		}
-		since := s.Since
+		since := s.from()
 		if oldest := time.Now().Add(-eventHistory); since.Before(oldest) {
 			since = oldest.Add(time.Hour)
 		}
 		set(c, "start", day(since))
-		set(c, "end", day(s.Until))
+		if until := s.Until.Add(longestSession); !s.Until.IsZero() && until.Before(time.Now()) {
+			set(c, "end", day(until))
+		}
 		inputs = append(inputs, item("cloudtrail_lookup", c))
 	}
 	return inputs

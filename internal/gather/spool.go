@@ -2,8 +2,10 @@ package gather
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -18,6 +20,7 @@ import (
 // spool keeps the logs of sessions on disk, in whatever order they come: they are far larger than what a report says of
 // them. It is safe for concurrent use.
 type spool struct {
+	ctx      context.Context // ends the reading of texts
 	file     *os.File
 	redactor *redactor // of what is read; nil: nothing is redacted
 
@@ -40,17 +43,19 @@ type piece struct {
 	offset, size int64
 }
 
-func newSpool(r *redactor) (*spool, error) {
+func newSpool(ctx context.Context, r *redactor) (*spool, error) {
 	f, err := os.CreateTemp("", "trailcast-sessions-") // readable by its owner only
 	if err != nil {
 		return nil, fmt.Errorf("make a file for session logs: %w", err)
 	}
-	return &spool{file: f, redactor: r, pieces: map[string][]piece{}, seen: map[uint64]struct{}{}}, nil
+	_ = os.Remove(f.Name()) // nothing is left of it even after a crash; where an open file can not be removed, close does it
+	return &spool{ctx: ctx, file: f, redactor: r, pieces: map[string][]piece{}, seen: map[uint64]struct{}{}}, nil
 }
 
 func (s *spool) close() error {
 	err := s.file.Close()
-	return cmp.Or(os.Remove(s.file.Name()), err)
+	_ = os.Remove(s.file.Name()) // it is gone already, mostly
+	return err
 }
 
 // add keeps a log record; a repeated one is left out.
@@ -79,15 +84,17 @@ func (s *spool) add(ev *pipeline.Event, log *session.Log) error {
 	return nil
 }
 
-// text returns a session's log, nil where there is none: the streamed records in their order, or its transcript where
-// that is longer, since a session may have both.
-func (s *spool) text(id string) *text {
+// text returns a session's log, nil where there is none, and how many texts of it there are that differ: the streamed
+// records in their order, or a transcript, whichever is longest. A session may have both, and of transcripts several, since
+// whoever may write an object may give it the name of a session.
+func (s *spool) text(id string) (longest *text, others int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var streamed, parts []piece
+	var streamed []piece
+	transcripts := map[string][]piece{} // by object
 	for _, p := range s.pieces[id] {
 		if p.part {
-			parts = append(parts, p)
+			transcripts[p.object] = append(transcripts[p.object], p)
 		} else {
 			streamed = append(streamed, p)
 		}
@@ -95,16 +102,21 @@ func (s *spool) text(id string) *text {
 	slices.SortFunc(streamed, func(a, b piece) int {
 		return cmp.Or(a.time.Compare(b.time), cmp.Compare(a.seed, b.seed), cmp.Compare(a.object, b.object), cmp.Compare(a.index, b.index))
 	})
-	// A transcript may be in a bucket and in a log group, and be read by two ways.
-	slices.SortStableFunc(parts, func(a, b piece) int { return cmp.Compare(a.seq, b.seq) })
-	parts = slices.CompactFunc(parts, func(a, b piece) bool { return a.seq == b.seq })
-	switch {
-	case length(parts) > length(streamed):
-		return &text{s, parts}
-	case len(streamed) > 0:
-		return &text{s, streamed}
+	best := streamed
+	sizes := map[int64]bool{}
+	for _, object := range slices.Sorted(maps.Keys(transcripts)) {
+		parts := transcripts[object]
+		slices.SortStableFunc(parts, func(a, b piece) int { return cmp.Compare(a.seq, b.seq) })
+		parts = slices.CompactFunc(parts, func(a, b piece) bool { return a.seq == b.seq })
+		sizes[length(parts)] = true
+		if length(parts) > length(best) {
+			best = parts
+		}
 	}
-	return nil
+	if len(best) == 0 {
+		return nil, 0
+	}
+	return &text{s, best}, max(len(sizes)-1, 0)
 }
 
 func length(pieces []piece) (n int64) {
@@ -135,6 +147,9 @@ type textReader struct {
 
 func (r *textReader) Read(p []byte) (int, error) {
 	for len(r.now) == 0 {
+		if err := r.spool.ctx.Err(); err != nil {
+			return 0, err
+		}
 		if r.read == len(r.pieces) {
 			return 0, io.EOF
 		}

@@ -64,7 +64,7 @@ func csvFields() []csvField {
 		{"bytes", func(s *Session) string { return strconv.FormatInt(s.Bytes, 10) }},
 		{"outcome", func(s *Session) string { return s.Outcome }},
 		{"error", func(s *Session) string { return s.Error }},
-		{"alerts", func(s *Session) string { return strings.Join(s.Alerts, "; ") }},
+		{"alerts", func(s *Session) string { return strings.Join(s.Alerts, " | ") }},
 		{"start_seen", func(s *Session) string { return strconv.FormatBool(!s.Pending) }},
 		{"session", func(s *Session) string { return s.ID }},
 	}
@@ -78,11 +78,18 @@ func csvDuration(s *Session) string {
 	return strconv.FormatInt(int64(d.Seconds()), 10)
 }
 
-// defuse keeps a clean field from being taken for a formula. Tabs and line ends, which work as = does, are escaped in
-// clean text.
+// defuse keeps a clean field from being taken for a formula, or for several fields of which one is: where commas are decimal
+// points, spreadsheets part fields at semicolons. Tabs and line ends, which work as = does, are escaped in clean text.
 func defuse(s string) string {
-	if strings.IndexAny(strings.TrimLeft(s, "  　"), "=+-@＝＋－＠") == 0 {
-		return "'" + s
+	parts := strings.Split(s, ";")
+	for i, part := range parts {
+		blanks := "  　"
+		if i > 0 {
+			blanks += `"'` // which may be taken for the field's own
+		}
+		if strings.IndexAny(strings.TrimLeft(part, blanks), "=+-@＝＋－＠") == 0 {
+			parts[i] = "'" + part
+		}
 	}
-	return s
+	return strings.Join(parts, ";")
 }

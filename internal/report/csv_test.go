@@ -39,6 +39,7 @@ func TestCSVDefusesFormulas(t *testing.T) {
 		"＝1":                 "'＝1",
 		`"=1`:                `"=1`,
 		"a=b":                "a=b",
+		"ok;=1; \"+2;x":      `ok;'=1;' "+2;x`,
 		"i-0abc":             "i-0abc",
 		"":                   "",
 	} {

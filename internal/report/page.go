@@ -65,8 +65,9 @@ func (r *Report) newPage(t *texts) *page {
 	p.Rows = template.JS(encode(struct {
 		Since    string `json:"since,omitempty"`
 		Until    string `json:"until,omitempty"`
+		Folder   string `json:"folder"`
 		Sessions []row  `json:"sessions"`
-	}{rfc3339(r.Since), rfc3339(r.Until), rows}, true))
+	}{rfc3339(r.Since), rfc3339(r.Until), cmp.Or(r.Folder, "sessions"), rows}, true))
 	return p
 }
 

@@ -19,7 +19,8 @@ type Report struct {
 	Sessions     []Session
 	Notes        []string // what the reader must know: "12 pieces of input could not be read"
 
-	MaxPage int64 // bytes of the HTML page, for which texts are shortened; 0: 20 MB
+	Folder  string // beside the HTML page, of its linked files; "": sessions
+	MaxPage int64  // bytes of the HTML page, for which texts are shortened; 0: 20 MB
 
 	group string // of the table; see Query
 }
@@ -54,8 +55,8 @@ type Transcript interface {
 }
 
 // Files is where transcripts go that do not fit the HTML page. Names are safe on any file system: they consist of
-// [A-Za-z0-9._-] alone, begin with none of the marks, and no two differ only by case. The page expects the files in a
-// folder `sessions` beside it.
+// [A-Za-z0-9._-] alone, begin with none of the marks, and no two differ only by case. The page expects the files in
+// Report.Folder beside it.
 type Files interface {
 	Create(name string) (io.WriteCloser, error)
 }

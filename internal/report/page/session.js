@@ -72,7 +72,7 @@ function sessionFacts(s) {
 function sessionText(s) {
   const box = el('section', {class: 'log', 'aria-label': 'Log'});
   if (s.log_error) box.append(el('p', {class: 'alert'}, `The log could not be read to its end: ${s.log_error}`));
-  if (s.file) box.append(el('p', {}, el('a', {href: `sessions/${encodeURIComponent(s.file)}`}, 'The whole text'), ' (a file beside this page)'));
+  if (s.file) box.append(el('p', {}, el('a', {href: `${encodeURIComponent(report.folder)}/${encodeURIComponent(s.file)}`}, 'The whole text'), ' (a file beside this page)'));
   if (!s.log) {
     if (!s.file) box.append(el('p', {class: 'small'}, 'No text of this session is in the page.'));
     return box;

@@ -21,7 +21,7 @@ function svg(tag, attributes, text) {
 const kinds = ['yes', 'tunnel', 'unknown', 'no', 'bad'];
 
 function kind(s) {
-  if (s.outcome || s.alerts) return 'bad';
+  if (s.outcome || s.alerts && s.alerts.some(a => a !== 'unlogged')) return 'bad'; // that one has a colour of its own
   return kinds.includes(s.logged) ? s.logged : 'unknown';
 }
 
