@@ -1,6 +1,12 @@
 package record
 
-import "github.com/trailcast/trailcast/internal/rawjson"
+import (
+	"bytes"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/trailcast/trailcast/internal/rawjson"
+)
 
 // The top-level members that a record is judged by.
 const (
@@ -96,17 +102,32 @@ func (f *fields) has(i int) bool {
 }
 
 func (f *fields) is(i int, kind rawjson.Kind) bool {
-	value := f.value(i)
-	return value != nil && rawjson.KindOf(value) == kind
+	s := f.notes.at[i]
+	if s.To == 0 {
+		return false
+	}
+	switch c := f.raw[s.From]; kind { // values have no white space before them
+	case rawjson.Object:
+		return c == '{'
+	case rawjson.Array:
+		return c == '['
+	case rawjson.String:
+		return c == '"'
+	}
+	return rawjson.KindOf(f.value(i)) == kind
 }
 
 // text returns a member that is a string, else "".
 func (f *fields) text(i int) string { return text(f.value(i)) }
 
-// text returns the value of a JSON string; "" for anything else.
+// text returns the value of a JSON string without white space around it; "" for anything else.
 func text(value []byte) string {
-	if value == nil {
+	last := len(value) - 1
+	if last < 1 || value[0] != '"' {
 		return ""
+	}
+	if inside := value[1:last]; value[last] == '"' && bytes.IndexByte(inside, '\\') < 0 && utf8.Valid(inside) {
+		return unsafe.String(unsafe.SliceData(inside), len(inside))
 	}
 	s, _ := rawjson.Text(value)
 	return s

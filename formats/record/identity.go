@@ -7,10 +7,63 @@ import (
 	"github.com/trailcast/trailcast/pipeline"
 )
 
-var identityKeys = []string{
-	"type", "principalId", "arn", "accountId", "accessKeyId", "userName", "invokedBy", "sessionContext", "onBehalfOf",
-	"sourceIdentity",
+// Members of userIdentity and of the objects in it.
+const (
+	identityType = iota // the first name is short: see rawjson.Keys.Members
+	identityID
+	identityARN
+	identityAccount
+	identityAccessKey
+	identityUser
+	identityInvokedBy
+	identitySession
+	identityOnBehalfOf
+	identitySource
+	identityAttributes
+	identityIssuer
+	identityMFA
+	identityUserID
+	identityCount
+)
+
+var identityKeys = rawjson.NewKeys([]string{
+	identityType:       "type",
+	identityID:         "principalId",
+	identityARN:        "arn",
+	identityAccount:    "accountId",
+	identityAccessKey:  "accessKeyId",
+	identityUser:       "userName",
+	identityInvokedBy:  "invokedBy",
+	identitySession:    "sessionContext",
+	identityOnBehalfOf: "onBehalfOf",
+	identitySource:     "sourceIdentity",
+	identityAttributes: "attributes",
+	identityIssuer:     "sessionIssuer",
+	identityMFA:        "mfaAuthenticated",
+	identityUserID:     "userId",
+})
+
+// identityPart is an object of which members were found: userIdentity or one in it.
+type identityPart struct {
+	raw   []byte
+	found [identityCount]rawjson.Span
 }
+
+// read finds the members of an object without white space around it; there are none in anything else.
+func (p *identityPart) read(object []byte) {
+	p.raw = object
+	identityKeys.Members(object, p.found[:])
+}
+
+// value returns the raw value of a member, nil where it is absent.
+func (p *identityPart) value(i int) []byte {
+	if s := p.found[i]; s.To > 0 {
+		return p.raw[s.From:s.To:s.To]
+	}
+	return nil
+}
+
+func (p *identityPart) text(i int) string { return text(p.value(i)) }
 
 // identity returns one value of userIdentity.
 func (f *fields) identity(key string) []byte {
@@ -23,24 +76,23 @@ func (f *fields) identity(key string) []byte {
 
 // actor reads userIdentity. Types that nobody has heard of yet give what their fields say.
 func (f *fields) actor() pipeline.Actor {
-	var id [10][]byte
-	if f.is(fieldUserIdentity, rawjson.Object) {
-		rawjson.GetMany(f.value(fieldUserIdentity), identityKeys, id[:])
-	}
+	var id identityPart
+	id.read(f.value(fieldUserIdentity))
 	a := pipeline.Actor{
-		Type:        text(id[0]),
-		ID:          text(id[1]),
-		ARN:         text(id[2]),
-		AccessKeyID: text(id[4]),
-		User:        text(id[5]),
-		InvokedBy:   text(id[6]),
+		Type:        id.text(identityType),
+		ID:          id.text(identityID),
+		ARN:         id.text(identityARN),
+		AccessKeyID: id.text(identityAccessKey),
+		User:        id.text(identityUser),
+		InvokedBy:   id.text(identityInvokedBy),
 	}
-	a.Account.ID = textOrNumber(id[3])
-	if id[8] != nil {
-		a.OnBehalfOf = rawjson.Str(id[8], "userId")
+	a.Account.ID = textOrNumber(id.value(identityAccount))
+	session := readSessionContext(id.value(identitySession))
+	a.SourceIdentity = first(session.sourceIdentity, id.text(identitySource))
+	if onBehalfOf := id.value(identityOnBehalfOf); onBehalfOf != nil {
+		id.read(onBehalfOf)
+		a.OnBehalfOf = id.text(identityUserID)
 	}
-	session := readSessionContext(id[7])
-	a.SourceIdentity = first(session.sourceIdentity, text(id[9]))
 
 	arn, _ := ParseARN(a.ARN)
 	a.Account.ID = first(a.Account.ID, arn.Account, session.issuerAccount)
@@ -64,26 +116,26 @@ func readSessionContext(value []byte) (s sessionContext) {
 	if value == nil {
 		return s
 	}
-	var part [3][]byte
-	rawjson.GetMany(value, []string{"attributes", "sessionIssuer", "sourceIdentity"}, part[:])
-	s.sourceIdentity = text(part[2])
-	if part[0] != nil {
-		mfa, _ := rawjson.Get(part[0], "mfaAuthenticated")
-		s.mfa = triOf(mfa)
+	var part identityPart
+	part.read(value)
+	s.sourceIdentity = part.text(identitySource)
+	attributes, issuer := part.value(identityAttributes), part.value(identityIssuer)
+	if attributes != nil {
+		part.read(attributes)
+		s.mfa = triOf(part.value(identityMFA))
 	}
-	if part[1] == nil {
+	if issuer == nil {
 		return s
 	}
-	var issuer [4][]byte
-	rawjson.GetMany(part[1], []string{"type", "arn", "accountId", "userName"}, issuer[:])
-	arn := text(issuer[1])
+	part.read(issuer)
+	arn := part.text(identityARN)
 	parsed, _ := ParseARN(arn)
-	s.issuerAccount = first(textOrNumber(issuer[2]), parsed.Account)
-	switch text(issuer[0]) {
+	s.issuerAccount = first(textOrNumber(part.value(identityAccount)), parsed.Account)
+	switch part.text(identityType) {
 	case "Root", "IAMUser": // they issue the sessions of GetFederationToken
 	default:
 		s.roleARN = arn
-		s.role = first(text(issuer[3]), parsed.Name("role"))
+		s.role = first(part.text(identityUser), parsed.Name("role"))
 	}
 	return s
 }

@@ -20,22 +20,31 @@ const maxEventID = 64 // bytes; AWS's are UUIDs of 36
 // digits of a SHA-256 over provenance and content. There the content may be what somebody typed, so that a hash is
 // needed for which nobody can make up a second text. Keys hold only visible ASCII and are at most 81 bytes long.
 func (Reader) Key(r *pipeline.Record) string {
-	var stack [4096]byte
+	var stack [maxKey]byte
+	return string(appendKey(stack[:0], r))
+}
+
+const maxKey = maxEventID + 17
+
+func appendKey(dst []byte, r *pipeline.Record) []byte {
 	if isTrail(r.Kind) {
 		if id := text(eventID(r)); isPlainID(id) {
-			compact := r.Raw
-			if n := notesOf(r); n == nil || !n.Compact {
-				compact = rawjson.AppendCompact(stack[:0], r.Raw)
-			}
-			content := xxhash.Sum64(compact)
-			key := make([]byte, 0, maxEventID+17)
-			key = append(append(key, id...), ':')
-			return string(appendHex64(key, content))
+			return appendHex64(append(append(dst, id...), ':'), contentHash(r))
 		}
 	}
+	var stack [4096]byte
 	buf := appendProvenance(stack[:0], r)
 	sum := sha256.Sum256(rawjson.AppendCompact(buf, r.Raw))
-	return hex.EncodeToString(sum[:16])
+	return hex.AppendEncode(dst, sum[:16])
+}
+
+// contentHash is the hash of a record's bytes without the white space outside of strings.
+func contentHash(r *pipeline.Record) uint64 {
+	if n := notesOf(r); n != nil && n.Compact {
+		return xxhash.Sum64(r.Raw)
+	}
+	var stack [4096]byte
+	return xxhash.Sum64(rawjson.AppendCompact(stack[:0], r.Raw))
 }
 
 // appendProvenance writes where a record came from, each part with its length so that no two places give the same bytes.

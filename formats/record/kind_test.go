@@ -20,6 +20,7 @@ func TestKindIsRecognisedByContent(t *testing.T) {
 		{"placeholders everywhere", `{"eventId":"...","eventName":"...","eventTime":"...","eventVersion":"...","userIdentity":{"arn":"..."}}`, pipeline.KindCloudTrail},
 		{"fragment that names an AWS host", `{"eventName":"ConsoleLogin","eventSource":"signin.amazonaws.com"}`, pipeline.KindCloudTrail},
 		{"key written with an escape", `{"event\u004eame":"GetUser","eventID":"a","eventType":"AwsApiCall"}`, pipeline.KindCloudTrail},
+		{"an object inside that begins as a record does", `{"eventVersion":"1", "requestParameters":{"eventVersion":"2"},"eventName":"GetUser","eventID":"a","eventType":"AwsApiCall"}`, pipeline.KindCloudTrail},
 		{"China", `{"eventName":"GetUser","eventSource":"iam.amazonaws.com.cn"}`, pipeline.KindCloudTrail},
 		{"no eventName", `{"eventVersion":"1.08","eventTime":"2024-01-01T00:00:00Z","userIdentity":{"type":"AssumedRole"}}`, pipeline.KindOther},
 		{"eventName is no string", `{"eventID":"a","eventName":7,"eventType":"AwsApiCall"}`, pipeline.KindOther},

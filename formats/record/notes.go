@@ -16,11 +16,11 @@ type Notes struct {
 	Compact bool
 }
 
-// Scan finds the end of the record that b begins with and recognises it in the same pass. What it says of a text that is
-// not known to be valid, and what ok means, is that of rawjson.Keys.Members.
+// Scan finds the end of the record that b begins with, checks it and recognises it in the same pass. end and ok
+// are those of rawjson.Keys.Plain: the record is all there, it is valid JSON, and written without white space.
 func Scan(b []byte, n *Notes) (end int, kind pipeline.Kind, ok bool) {
-	if end, ok = fieldKeys.Members(b, n.at[:]); !ok {
-		return 0, "", false
+	if end, ok = fieldKeys.Plain(b, n.at[:]); !ok {
+		return end, "", false
 	}
 	f := fields{b, *n}
 	return end, f.kind(), true
@@ -59,6 +59,12 @@ func Field(r *pipeline.Record, key string) (value []byte, known bool) {
 		return nil, false
 	}
 	return n.value(r.Raw, field), true
+}
+
+// IsCompact reports whether a record is known to have no white space outside of strings.
+func IsCompact(r *pipeline.Record) bool {
+	n := notesOf(r)
+	return n != nil && n.Compact
 }
 
 // readRecord reads a record, by its notes if it has some.

@@ -26,12 +26,19 @@ const (
 const unknown = "unknown"
 
 // Facts returns the short names of a record. Its strings may alias the record's bytes.
-func (reader Reader) Facts(r *pipeline.Record) *pipeline.Facts {
+func (Reader) Facts(r *pipeline.Record) *pipeline.Facts {
+	facts := new(pipeline.Facts)
+	fillIn(facts, r)
+	return facts
+}
+
+// fillIn fills in facts that are empty.
+func fillIn(facts *pipeline.Facts, r *pipeline.Record) {
 	kind := r.Kind
 	if kind == "" {
 		kind = KindOf(r.Raw)
 	}
-	facts := &pipeline.Facts{Kind: kind}
+	facts.Kind = kind
 	var f fields
 	f.readRecord(r)
 	switch kind {
@@ -52,7 +59,6 @@ func (reader Reader) Facts(r *pipeline.Record) *pipeline.Facts {
 	if facts.ID == "" {
 		facts.ID = idOf(r.Key())
 	}
-	return facts
 }
 
 func (f *fields) cloudTrail(facts *pipeline.Facts, origin *pipeline.Origin) {

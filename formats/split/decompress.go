@@ -2,9 +2,11 @@ package split
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -15,6 +17,7 @@ import (
 type data struct {
 	source *source
 	reader io.Reader // of the compressed bytes until unpack
+	gzip   *gzip.Reader
 	zstd   *zstd.Decoder
 	packed string // "gzip", "zstd" or ""
 	left   int64  // bytes that may still come out
@@ -60,17 +63,24 @@ func open(r io.Reader, limit int64) (*data, error) {
 		d.packed = "gzip"
 	case isZstd(head):
 		d.packed = "zstd"
+	default: // no need to go through a buffer any more
+		read, _ := in.Peek(in.Buffered())
+		d.reader = io.MultiReader(bytes.NewReader(read), src)
 	}
 	return d, nil
 }
 
-// unpack makes d give what comes out of its compressed bytes.
-func (d *data) unpack(maxWindow int64) error {
+// unpack makes d give what comes out of its compressed bytes. Readers of gzip that are done with come from spare.
+func (d *data) unpack(maxWindow int64, spare *sync.Pool) error {
 	in := d.reader
 	switch d.packed {
 	case "gzip":
-		gz, err := gzip.NewReader(in)
-		if err != nil {
+		gz, _ := spare.Get().(*gzip.Reader)
+		if gz == nil {
+			gz = new(gzip.Reader)
+		}
+		d.gzip = gz
+		if err := gz.Reset(in); err != nil {
 			return d.broken(err)
 		}
 		d.reader = gz
@@ -135,7 +145,10 @@ func (d *data) cut() bool {
 	return errors.Is(d.bad, io.ErrUnexpectedEOF) || errors.Is(d.bad, io.EOF)
 }
 
-func (d *data) close() {
+func (d *data) close(spare *sync.Pool) {
+	if d.gzip != nil {
+		spare.Put(d.gzip)
+	}
 	if d.zstd != nil {
 		d.zstd.Close()
 	}
@@ -180,7 +193,7 @@ func (r *run) unpack(d *data) (end func(), err error) {
 	u := r.options.Unpacking
 	switch {
 	case u == nil:
-		return end, d.unpack(maxZstdBytes)
+		return end, d.unpack(maxZstdBytes, &r.splitter.unzippers)
 	case r.unpacks == maxPacked:
 		return end, d.broken(errPacked)
 	case r.unpacks == 0: // one place for all layers: waiting for a second one might never end
@@ -195,5 +208,5 @@ func (r *run) unpack(d *data) (end func(), err error) {
 		if r.unpacks--; r.unpacks == 0 {
 			<-u.places
 		}
-	}, d.unpack(u.window)
+	}, d.unpack(u.window, &r.splitter.unzippers)
 }

@@ -11,8 +11,6 @@ import (
 	"github.com/trailcast/trailcast/pipeline"
 )
 
-var reader = record.Reader{}
-
 // document yields what one object holds: itself, or the records inside where it is an envelope. raw is valid JSON.
 func (r *run) document(raw []byte, p place) error {
 	var notes record.Notes

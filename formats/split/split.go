@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"unsafe"
 
 	"github.com/trailcast/trailcast/formats/record"
@@ -36,6 +37,10 @@ type Options struct {
 	// Unpacking bounds what compressed data takes while it is split; splitters may share one. Default: zstd windows up to
 	// 256 MiB, and any number of splits at one time.
 	Unpacking *Unpacking
+
+	// Ahead unpacks objects on a goroutine of its own while their records are found. Split then returns only when a call
+	// of Read that is under way has returned.
+	Ahead bool
 
 	// Partial says that the input may be cut off where it ends: a value or a compressed stream that ends early is then
 	// an error that wraps io.ErrUnexpectedEOF, to read again later, instead of being reported as broken.
@@ -85,8 +90,9 @@ type Stats struct {
 
 // Splitter splits any number of objects. It keeps no state between them and is safe for concurrent use.
 type Splitter struct {
-	options Options
-	accept  map[pipeline.Kind]bool // nil: all
+	options   Options
+	accept    map[pipeline.Kind]bool // nil: all
+	unzippers sync.Pool              // of *gzip.Reader: a small object takes less time than making one
 }
 
 // New returns a Splitter.
@@ -109,7 +115,7 @@ func New(o Options) *Splitter {
 // with Options.Partial it is also io.ErrUnexpectedEOF for input that ends early.
 func (s *Splitter) Split(ctx context.Context, r io.Reader, origin *pipeline.Origin, at Base, to Feeder) (Stats, error) {
 	run := &run{
-		splitter: s, options: s.options, ctx: ctx, to: to,
+		splitter: s, options: s.options, ctx: ctx, to: to, reader: new(record.Slab),
 		batch: batch{index: at.Index},
 	}
 	if d, ok := to.(Dropping); ok {
@@ -128,7 +134,7 @@ type Documents struct{ run run }
 
 // Documents returns a way to split documents one by one. It is used by one goroutine, and ended by Flush.
 func (s *Splitter) Documents(ctx context.Context, to Feeder) *Documents {
-	return &Documents{run{splitter: s, options: s.options, ctx: ctx, to: to, compact: true}}
+	return &Documents{run{splitter: s, options: s.options, ctx: ctx, to: to, reader: new(record.Slab), compact: true}}
 }
 
 // Add splits one document. raw must be one valid JSON object without white space outside of strings, and nobody writes to
@@ -160,6 +166,7 @@ type run struct {
 	options  Options
 	ctx      context.Context
 	to       Feeder
+	reader   *record.Slab
 	batch    batch
 	stats    Stats
 	compact  bool // the documents have no white space outside of strings
@@ -203,8 +210,13 @@ func (r *run) object(src io.Reader, p place) error {
 			return err
 		}
 	}
-	defer d.close()
+	defer d.close(&r.splitter.unzippers)
 	st := &stream{run: r, w: newWindow(d), place: p}
+	if r.options.Ahead && d.packed != "" && p.depth == 0 {
+		unpacked := readAhead(d)
+		defer unpacked.close()
+		st.w.r = unpacked
+	}
 	st.w.base = p.offset
 	return st.split(d)
 }
@@ -256,7 +268,7 @@ func (s *slot) noted(compact bool) {
 // fill makes the record of raw.
 func (r *run) fill(at *slot, raw []byte, kind pipeline.Kind, p place) {
 	at.record = pipeline.Record{
-		Raw: raw, Kind: kind, Origin: p.origin, Index: r.batch.index, Offset: p.offset, Seed: p.seed, Reader: reader,
+		Raw: raw, Kind: kind, Origin: p.origin, Index: r.batch.index, Offset: p.offset, Seed: p.seed, Reader: r.reader,
 	}
 }
 

@@ -1,16 +1,11 @@
 package split
 
 import (
-	"bytes"
-	"unicode/utf8"
-
 	"github.com/trailcast/trailcast/formats/record"
-	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
-// A Dropping is a Feeder that does not want some records, and says so before they are checked and kept; *pipeline.Frame is
-// one.
+// A Dropping is a Feeder that does not want some records, and says so before they are kept; *pipeline.Frame is one.
 type Dropping interface {
 	// Dropper returns who is asked, nil for nobody.
 	Dropper() pipeline.Dropper
@@ -18,37 +13,31 @@ type Dropping interface {
 	Dropped(events, bytes int64)
 }
 
-// whole takes the object that comes next where it is a record and all of it is in memory: end, members and kind are found
-// in one pass. done is false for everything else, and for what is broken; nothing was taken then.
-//
-// A record that is to be dropped is not checked. If it is broken it would be passed over as a whole anyway, without
-// another record being found inside of it: see rawjson.Keys.Members, recover and nextStart.
+// mostTries is how often a record is scanned anew after more of it was read. What trickles in is waited for without.
+const mostTries = 3
+
+// whole takes the object that comes next where it is a record, all of it is in memory, and it is written as AWS writes them:
+// end, members and kind are found, and every byte is checked, in one pass. done is false for everything else, and for what
+// is broken; nothing was taken then.
 func (s *stream) whole() (done bool, err error) {
 	at := s.batch.room(s.options.BatchEvents)
 	end, kind, ok := record.Scan(s.w.unread(), &at.notes)
-	if !ok && s.w.more() { // once: the record may only be cut at the end of a block
+	for try := 0; !ok && end > 0 && try < mostTries && s.w.more(); try++ { // it may only be cut at the end of a block
 		end, kind, ok = record.Scan(s.w.unread(), &at.notes)
 	}
 	if !ok || kind == pipeline.KindOther || int64(end) > min(streamCheck, s.options.MaxRecord) || !s.accepts(kind) {
 		return false, nil
 	}
-	raw := s.w.unread()[:end:end]
-	if !utf8.Valid(raw) {
-		return false, nil
-	}
-	s.fill(at, raw, kind, s.at(s.w.offset()))
-	at.noted(s.compact)
-	drop := s.drops(at)
-	if (!drop || bytes.IndexByte(raw, '\n') >= 0) && rawjson.Valid(raw) != nil {
-		return false, nil
-	}
 	if err := s.endBad(); err != nil {
 		return false, err
 	}
+	raw := s.w.unread()[:end:end]
+	s.fill(at, raw, kind, s.at(s.w.offset()))
+	at.noted(true)
 	s.resync = false
 	s.docs++
 	s.w.pos += end
-	if drop {
+	if s.drops(at) {
 		return true, s.drop(len(raw))
 	}
 	if s.dropper != nil { // so that the block can be used again

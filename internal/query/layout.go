@@ -2,19 +2,23 @@ package query
 
 import "github.com/trailcast/trailcast/internal/rawjson"
 
-// appendBytes is append for a result that is known as JSON.
-func (p *printer) appendBytes(dst, raw []byte) []byte {
+// appendBytes is append for a result that is known as JSON; compact says that it has no white space outside of strings.
+func (p *printer) appendBytes(dst, raw []byte, compact bool) []byte {
 	dst = append(dst, p.begin...)
-	if p.raw && raw[0] == '"' {
+	switch {
+	case p.raw && raw[0] == '"':
 		s, _ := rawjson.Text(raw)
 		if p.ascii {
 			dst = p.text(dst, rawjson.AppendString(nil, s))
 		} else {
 			dst = p.plain(dst, s)
 		}
-		return append(dst, p.end...)
+	case compact && p.asItIs:
+		dst = append(dst, raw...)
+	default:
+		dst = p.format(dst, raw)
 	}
-	return append(p.format(dst, raw), p.end...)
+	return append(dst, p.end...)
 }
 
 // layout is format for a printer that changes nothing but white space.

@@ -21,6 +21,7 @@ type printer struct {
 	sortKeys bool
 	color    bool
 	terminal bool // nothing that a terminal would obey may come out
+	asItIs   bool // compact JSON is printed with its bytes
 }
 
 func newPrinter(o *Options, terminal bool) *printer {
@@ -44,6 +45,7 @@ func newPrinter(o *Options, terminal bool) *printer {
 	if o.Color != nil {
 		p.color = *o.Color
 	}
+	p.asItIs = p.indent == nil && !p.color && !p.ascii && !p.terminal
 	return p
 }
 

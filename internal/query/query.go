@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/trailcast/trailcast/filters/jq"
+	"github.com/trailcast/trailcast/formats/record"
 	"github.com/trailcast/trailcast/internal/conf"
 	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
@@ -38,6 +39,7 @@ func Run(ctx context.Context, o *Options, stdin io.Reader, stdout, stderr io.Wri
 		out:     bufio.NewWriterSize(stdout, 64<<10),
 		printer: newPrinter(o, isTerminal(stdout)),
 		batches: make(chan batch, 4),
+		buffers: make(chan []byte, 16*runtime.GOMAXPROCS(0)),
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -105,6 +107,7 @@ type query struct {
 	stderrM sync.Mutex
 
 	batches chan batch
+	buffers chan []byte      // what was printed: the room serves again
 	pending []pipeline.Event // of the batch that is read one by one
 	file    string           // of the record that is being worked on
 
@@ -118,8 +121,42 @@ type query struct {
 // batch is what the splitter gave at once.
 type batch struct {
 	file    string
-	events  []pipeline.Event
 	failure string // what went wrong behind the batches before; "": nothing
+	results        // of the records before the events
+	events  []pipeline.Event
+}
+
+// results are what the program made of some records.
+type results struct {
+	out  []byte // as they are printed
+	any  bool   // there is one
+	last any    // the last of them, as far as the exit code asks for it
+}
+
+// add appends one printed result.
+func (r *results) add(out []byte, value any) {
+	r.out, r.any, r.last = out, true, value
+}
+
+// buffer returns room for results.
+func (q *query) buffer() []byte {
+	select {
+	case b := <-q.buffers:
+		return b
+	default:
+		return make([]byte, 0, resultBlock+resultBlock/8)
+	}
+}
+
+// reuse takes room back that buffer gave, unless it has grown out of proportion.
+func (q *query) reuse(b []byte) {
+	if cap(b) == 0 || cap(b) > 16*resultBlock {
+		return
+	}
+	select {
+	case q.buffers <- b[:0]:
+	default:
+	}
 }
 
 func (q *query) exitCode() int {
@@ -163,26 +200,18 @@ func (q *query) debug(v any, label string) {
 func (q *query) parallel() {
 	type job struct {
 		batch
-		out  []byte
-		last any
-		any  bool
 		done chan struct{}
 	}
 	work, ordered := make(chan *job), make(chan *job, 2*runtime.GOMAXPROCS(0))
-	printed := make(chan []byte, cap(ordered)) // what job.out grew to serves again
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for j := range work {
-				select {
-				case j.out = <-printed:
-				default:
+				if j.out == nil {
+					j.out = q.buffer()
 				}
 				for i := range j.events {
-					r := q.run(&j.events[i], j.file, &j.out)
-					if r.any {
-						j.any, j.last = true, r.last
-					}
+					q.run(&j.events[i], j.file, &j.results)
 				}
 				close(j.done)
 			}
@@ -193,6 +222,11 @@ func (q *query) parallel() {
 		defer close(work)
 		for b := range q.batches {
 			j := &job{batch: b, done: make(chan struct{})}
+			if len(b.events) == 0 {
+				close(j.done)
+				ordered <- j
+				continue
+			}
 			select {
 			case work <- j:
 				ordered <- j
@@ -206,20 +240,22 @@ func (q *query) parallel() {
 		if j.failure != "" {
 			q.fail("%s", j.failure)
 		}
-		if j.any {
-			q.any, q.last = true, j.last
-		}
-		if !q.write(j.out) {
+		if !q.print(&j.results) {
 			break
 		}
-		select {
-		case printed <- j.out[:0]:
-		default:
-		}
+		q.reuse(j.out)
 	}
 	for range ordered { // after a failed write: let the workers end
 	}
 	workers.Wait()
+}
+
+// print writes results; false when nobody reads any more.
+func (q *query) print(r *results) bool {
+	if r.any {
+		q.any, q.last = true, r.last
+	}
+	return q.write(r.out)
 }
 
 // write prints; false when nobody reads any more.
@@ -231,29 +267,21 @@ func (q *query) write(b []byte) bool {
 	return true
 }
 
-// results are what a run told of its results.
-type results struct {
-	any  bool
-	last any
+// onBytes adds what the program makes of an event; false, where its bytes do not decide that.
+func (q *query) onBytes(ev *pipeline.Event, r *results) bool {
+	compact := ev.Pristine() && record.IsCompact(ev.Record)
+	return q.program.OnBytes(ev, func(made []byte, same bool) {
+		if same {
+			made = ev.Raw
+		}
+		r.add(q.printer.appendBytes(r.out, made, compact), valueOf(made))
+	})
 }
 
-// run runs the program on one event and appends what it prints to out.
-func (q *query) run(ev *pipeline.Event, file string, out *[]byte) (r results) {
-	if !q.printer.sortKeys {
-		from := len(*out)
-		switch made, verdict := q.program.OnBytes(ev, *out); verdict {
-		case jq.Dropped:
-			return r
-		case jq.Passed:
-			*out = q.printer.appendBytes(*out, ev.Raw)
-			return results{any: true, last: ev}
-		case jq.Made:
-			last := valueOf(made[from:])
-			end := len(made)
-			printed := q.printer.appendBytes(made, made[from:])
-			*out = append(printed[:from], printed[end:]...)
-			return results{any: true, last: last}
-		}
+// run runs the program on one event and adds its results.
+func (q *query) run(ev *pipeline.Event, file string, r *results) {
+	if !q.printer.sortKeys && q.onBytes(ev, r) {
+		return
 	}
 	var enc *jq.Encoder
 	err := q.program.Run(q.ctx, ev, func(input, result any) error {
@@ -266,12 +294,10 @@ func (q *query) run(ev *pipeline.Event, file string, out *[]byte) (r results) {
 				return err
 			}
 		}
-		*out = q.printer.append(*out, result, enc, q.program.Order())
-		r.any, r.last = true, result
+		r.add(q.printer.append(r.out, result, enc, q.program.Order()), result)
 		return nil
 	})
 	q.report(err, fmt.Sprintf(" (at %s, record %d)", file, ev.Record.Index))
-	return r
 }
 
 // valueOf is a result as far as the exit code asks for it.
@@ -330,11 +356,9 @@ func (q *query) oneByOne() {
 			if ev == nil {
 				return
 			}
-			var out []byte
-			if r := q.run(ev, q.file, &out); r.any {
-				q.any, q.last = true, r.last
-			}
-			if !q.write(out) {
+			var r results
+			q.run(ev, q.file, &r)
+			if !q.print(&r) {
 				return
 			}
 		}

@@ -23,6 +23,8 @@ const (
 	progressEvery = 100_000_000
 
 	batchesAhead = 1 // of each file that is read before its turn
+
+	resultBlock = 64 << 10 // bytes of results that are passed on at once
 )
 
 // read splits as many files at one time as there are processors, and passes on what they hold in the order of the files.
@@ -34,7 +36,8 @@ func (q *query) read(ctx context.Context, showProgress bool) {
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription("reading"), progressbar.OptionThrottle(progressEvery))
 		defer bar.Finish()
 	}
-	splitter := split.New(split.Options{Unwrap: q.options.Unwrap})
+	// Where there are files for all processors, each of them has enough to do with its own.
+	splitter := split.New(split.Options{Unwrap: q.options.Unwrap, Ahead: len(files) < runtime.GOMAXPROCS(0)})
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	begun := make(chan *feeder, runtime.GOMAXPROCS(0)-1) // files whose turn has not come yet
@@ -49,7 +52,9 @@ func (q *query) read(ctx context.Context, showProgress bool) {
 			}
 			readers.Go(func() {
 				defer close(f.batches)
-				if err := f.read(ctx, splitter, bar); err != nil && !errors.Is(err, context.Canceled) {
+				err := f.read(ctx, splitter, bar)
+				f.flush(ctx)
+				if err != nil && !errors.Is(err, context.Canceled) {
 					f.fail(ctx, err.Error())
 				}
 			})
@@ -95,11 +100,14 @@ func (q *query) expand() (files []string, total int64) {
 	return files, total
 }
 
-// feeder takes what the splitter finds in a file.
+// feeder takes what the splitter finds in a file. On records that the program decides by their bytes it runs the program
+// where they stand, while they are still warm; the others go on in batches.
 type feeder struct {
 	query   *query
 	file    string
 	batches chan batch
+	results results // of the records that were not kept
+	behind  bool    // a record was kept: the results of the next ones come after its own
 }
 
 func (f *feeder) read(ctx context.Context, splitter *split.Splitter, bar *progressbar.ProgressBar) error {
@@ -125,11 +133,30 @@ func (f *feeder) read(ctx context.Context, splitter *split.Splitter, bar *progre
 }
 
 func (f *feeder) Feed(ctx context.Context, events []pipeline.Event) error {
-	return f.send(ctx, batch{file: f.file, events: events})
+	f.behind = false
+	return f.send(ctx, batch{file: f.file, results: f.taken(), events: events})
+}
+
+// taken returns the results so far, and begins anew.
+func (f *feeder) taken() results {
+	r := f.results
+	f.results = results{}
+	return r
+}
+
+// flush passes on the results so far.
+func (f *feeder) flush(ctx context.Context) error {
+	if !f.results.any {
+		return nil
+	}
+	return f.send(ctx, batch{file: f.file, results: f.taken()})
 }
 
 // fail says what went wrong when the file's turn has come.
 func (f *feeder) fail(ctx context.Context, text string) error {
+	if err := f.flush(ctx); err != nil {
+		return err
+	}
 	return f.send(ctx, batch{file: f.file, failure: text})
 }
 
@@ -142,12 +169,29 @@ func (f *feeder) send(ctx context.Context, b batch) error {
 	}
 }
 
-// Dropper implements split.Dropping: what the program drops by its first select needs no run.
+// Dropper implements split.Dropping: what is done with at once is not kept.
 func (f *feeder) Dropper() pipeline.Dropper {
 	if f.query.inOrder() {
 		return nil
 	}
-	return f.query.program
+	return f
+}
+
+// Drops runs the program on an event, and reports whether that is all there is to do with it.
+func (f *feeder) Drops(ev *pipeline.Event) bool {
+	q := f.query
+	if f.results.out == nil {
+		f.results.out = q.buffer()
+	}
+	if f.behind || q.printer.sortKeys || !q.onBytes(ev, &f.results) {
+		drops := q.program.Drops(ev)
+		f.behind = f.behind || !drops
+		return drops
+	}
+	if len(f.results.out) >= resultBlock {
+		_ = f.flush(q.ctx) // the splitter looks at ctx itself
+	}
+	return true
 }
 
 // Dropped implements split.Dropping.

@@ -37,3 +37,21 @@ func TestFilesKeepTheirOrder(t *testing.T) {
 		}
 	}
 }
+
+// Results of records that the program decides where they are found, and of those that wait for a batch, keep their order.
+func TestResultsKeepTheirOrder(t *testing.T) {
+	var text, want strings.Builder
+	for n := range 20_000 {
+		value, printed := fmt.Sprintf(`"%d"`, n), fmt.Sprint(n)
+		if n%700 == 0 || n > 10_000 && n < 12_000 {
+			value = fmt.Sprintf(`{"n":[%d,{"b":1,"a":1.0}]}`, n)
+			printed = fmt.Sprintf(`{"n":[%d,{"a":1,"b":1}]}`, n)
+		}
+		fmt.Fprintf(&text, `{"eventVersion":"1","eventName":"x","eventSource":"iam.amazonaws.com","requestParameters":%s}`+"\n", value)
+		fmt.Fprintln(&want, printed)
+	}
+	stdout, stderr, code := runQuery(t, text.String(), "-r", ".requestParameters | tostring")
+	if stdout = strings.ReplaceAll(stdout, "1.0", "1"); stdout != want.String() || stderr != "" || code != 0 {
+		t.Errorf("code %d, %.300s: %d bytes, want %d", code, stderr, len(stdout), want.Len())
+	}
+}

@@ -11,13 +11,13 @@ type Keys struct {
 	names []string
 	slots []uint16 // a hash table with linear probing: index of the name plus one; 0: free
 	heads [1 << headBits]head
-	first uint64 // how an object begins, behind the brace, whose first key is names[0]; 0: that is too short
 }
 
 // head is how a key of seven bytes or more begins, its closing quote included: it tells most keys before their end is
 // known.
 type head struct {
 	word uint64
+	last uint64 // how a key of eight bytes to sixteen ends
 	name string // "": no key
 	i    int
 }
@@ -30,16 +30,13 @@ type Span struct{ From, To uint32 }
 // maxSpanned is the largest text of which spans are taken.
 const maxSpanned = 1 << 31
 
-// NewKeys prepares a set of at most 1000 keys, all different and without U+FFFD. The first of them is special to Members.
+// NewKeys prepares a set of at most 1000 keys, all different and without U+FFFD.
 func NewKeys(names []string) *Keys {
 	size := 8
 	for size < 4*len(names) {
 		size *= 2
 	}
 	k := &Keys{names: names, slots: make([]uint16, size)}
-	if begin := `"` + names[0]; len(begin) >= 8 {
-		k.first = binary.LittleEndian.Uint64([]byte(begin))
-	}
 	for i, name := range names {
 		at := k.slot([]byte(name))
 		for k.slots[at] != 0 {
@@ -49,7 +46,10 @@ func NewKeys(names []string) *Keys {
 		if quoted := name + `"`; len(quoted) >= 8 {
 			word := binary.LittleEndian.Uint64([]byte(quoted))
 			if h := k.head(word); h.name == "" {
-				*h = head{word, name, i}
+				*h = head{word: word, name: name, i: i}
+				if len(name) >= 8 {
+					h.last = binary.LittleEndian.Uint64([]byte(name[len(name)-8:]))
+				}
 			}
 		}
 	}
@@ -107,9 +107,8 @@ func (k *Keys) Index(written []byte) int {
 // nothing of what stands inside of strings, nor of the order of things inside of nested values; numbers and literals may be
 // any other bytes. So a text that is valid JSON gives its members, and some that are not do too: Valid refuses those.
 //
-// ok is false where b ends before the object does. It is also false where anything but a colon, a comma, a closing bracket
-// or white space follows a string, or where a nested object begins with names[0]: with both together no object that begins
-// so can be inside of one whose brackets or quotes are broken, unless white space stands in a string.
+// ok is false where b ends before the object does, and where anything but a colon, a comma, a closing bracket or white
+// space follows a string.
 func (k *Keys) Members(b []byte, found []Span) (end int, ok bool) {
 	clear(found[:len(k.names)])
 	if len(b) == 0 || b[0] != '{' || len(b) > maxSpanned {
@@ -128,7 +127,7 @@ func (k *Keys) Members(b []byte, found []Span) (end int, ok bool) {
 			return 0, false
 		}
 		value := skipSpace(b, colon+1)
-		if i = k.valueEnd(b, value); i < 0 {
+		if i = valueEnd(b, value); i < 0 {
 			return 0, false
 		}
 		if field >= 0 {
@@ -174,7 +173,7 @@ func skipSpace(b []byte, i int) int {
 }
 
 // valueEnd returns the index after the value that begins at i, -1 where none begins there or ends in b.
-func (k *Keys) valueEnd(b []byte, i int) int {
+func valueEnd(b []byte, i int) int {
 	if i >= len(b) {
 		return -1
 	}
@@ -182,7 +181,7 @@ func (k *Keys) valueEnd(b []byte, i int) int {
 	case '"':
 		return endOfString(b, i)
 	case '{', '[':
-		return k.nestedEnd(b, i)
+		return nestedEnd(b, i)
 	}
 	start := i
 	for i < len(b) && classes[b[i]]&scalarEnd == 0 {
@@ -195,7 +194,7 @@ func (k *Keys) valueEnd(b []byte, i int) int {
 }
 
 // nestedEnd is valueEnd for the object or array that begins at i.
-func (k *Keys) nestedEnd(b []byte, i int) int {
+func nestedEnd(b []byte, i int) int {
 	depth := 0
 	for i < len(b) {
 		c := b[i]
@@ -216,9 +215,6 @@ func (k *Keys) nestedEnd(b []byte, i int) int {
 		switch classes[c] & structural {
 		case opens:
 			depth++
-			if c == '{' && k.begins(b, i) {
-				return -1
-			}
 		case closes:
 			if depth--; depth == 0 {
 				return i
@@ -226,10 +222,4 @@ func (k *Keys) nestedEnd(b []byte, i int) int {
 		}
 	}
 	return -1
-}
-
-// begins reports whether an object that begins with names[0] stands at i, behind its brace.
-func (k *Keys) begins(b []byte, i int) bool {
-	i = skipSpace(b, i)
-	return i+8 <= len(b) && binary.LittleEndian.Uint64(b[i:]) == k.first
 }

@@ -99,7 +99,7 @@ func compareMembersOfKeys(t *testing.T, b []byte) {
 			t.Fatalf("%q ends at %d, want %d", b, end, n)
 		}
 		whole := done && Valid(b[:n]) == nil
-		if whole && !ok && !bytes.Contains(b[1:n], []byte(`"eventVersion"`)) && !bytes.Contains(b[1:n], []byte(`"eventV`)) {
+		if whole && !ok {
 			t.Fatalf("%q is an object", b)
 		}
 		if ok && whole {
@@ -116,15 +116,6 @@ func compareMembersOfKeys(t *testing.T, b []byte) {
 		}
 	} else if ok {
 		t.Fatalf("%q is no object", b)
-	}
-	if ok && bytes.IndexByte(b[:end], '\n') < 0 { // nothing that begins so is swallowed
-		for rest := b[1:end]; ; {
-			i := bytes.Index(rest, []byte(`{"eventVersion"`))
-			if i < 0 {
-				break
-			}
-			t.Fatalf("%q has swallowed a record", b)
-		}
 	}
 }
 

@@ -1,0 +1,275 @@
+package rawjson
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// Plain finds the end of the object that b begins with, and in the same pass the values of the keys, as Members does, and
+// checks every byte: where ok, b[:end] is valid JSON in valid UTF-8 without white space outside of strings.
+//
+// ok is false for any other text, valid or not, and for one that is nested deeper than 64 levels. Where b ends before it is
+// known to be such a text, end is len(b), else 0.
+//
+// Quotes are found in blocks of 64 bytes, without a branch for each; between them stand only a few bytes to look at.
+func (k *Keys) Plain(b []byte, found []Span) (end int, ok bool) {
+	clear(found[:len(k.names)])
+	if len(b) < 2 || b[0] != '{' || len(b) > maxSpanned {
+		return 0, false
+	}
+	s := blocks{b: b, stop: len(b)}
+	base, quotes := 0, s.load(0) // quotes: of the block at base, from i on
+	objects := uint64(1)         // which of the open containers are objects; the lowest bit is the innermost
+	depth := 1
+	field, from := -1, 0 // the member at the top level
+	for i := 1; ; {
+		if objects&1 != 0 {
+			if i >= len(b) {
+				return s.cut(), false
+			}
+			if b[i] != '"' {
+				return 0, false
+			}
+			for quotes == 0 {
+				if base += blockSize; base >= s.stop {
+					return s.cut(), false
+				}
+				quotes = s.load(base)
+			}
+			quotes &= quotes - 1
+			for quotes == 0 {
+				if base += blockSize; base >= s.stop {
+					return s.cut(), false
+				}
+				quotes = s.load(base)
+			}
+			closing := base + bits.TrailingZeros64(quotes)
+			quotes &= quotes - 1
+			if depth == 1 {
+				field, from = k.between(b, i+1, closing), closing+2
+			}
+			if i = closing + 1; i < len(b) && b[i] != ':' {
+				return 0, false
+			}
+			i++
+		}
+		if i >= len(b) {
+			return s.cut(), false
+		}
+		switch c := b[i]; c {
+		case '"':
+			for quotes == 0 {
+				if base += blockSize; base >= s.stop {
+					return s.cut(), false
+				}
+				quotes = s.load(base)
+			}
+			quotes &= quotes - 1
+			for quotes == 0 {
+				if base += blockSize; base >= s.stop {
+					return s.cut(), false
+				}
+				quotes = s.load(base)
+			}
+			i = base + bits.TrailingZeros64(quotes) + 1
+			quotes &= quotes - 1
+		case '{', '[':
+			if i++; i >= len(b) {
+				return s.cut(), false
+			}
+			if b[i] == c+2 { // the closing one
+				i++
+				break
+			}
+			if depth++; depth > 64 {
+				return 0, false
+			}
+			objects <<= 1
+			if c == '{' {
+				objects |= 1
+			}
+			continue
+		default:
+			after := scalarEndAt(b, i)
+			if after < 0 && i+len("false") > len(b) {
+				return s.cut(), false
+			}
+			if after < 0 {
+				return 0, false
+			}
+			i = after
+		}
+		for {
+			if i >= len(b) {
+				return s.cut(), false
+			}
+			if depth == 1 && field >= 0 {
+				found[field] = Span{uint32(from), uint32(i)}
+			}
+			c := b[i]
+			i++
+			if c == ',' {
+				break
+			}
+			if c != ']'+byte(objects&1)<<5 { // ] and } are one bit apart
+				return 0, false
+			}
+			objects >>= 1
+			if depth--; depth == 0 {
+				if s.beyondASCII && !utf8.Valid(b[:i]) {
+					return 0, false
+				}
+				return i, true
+			}
+		}
+	}
+}
+
+// between returns the index of the key b[i:end], -1 where it is none of the set. A quote stands at end.
+func (k *Keys) between(b []byte, i, end int) int {
+	if i+8 <= len(b) {
+		word := binary.LittleEndian.Uint64(b[i:])
+		if h := k.head(word); h.word == word && len(h.name) == end-i {
+			if len(h.name) <= 16 && (end-i < 8 || binary.LittleEndian.Uint64(b[end-8:]) == h.last) || h.name == string(b[i:end]) {
+				return h.i
+			}
+		}
+	}
+	return k.Index(b[i:end])
+}
+
+// scalarEndAt returns the index after the number or literal that begins at i; -1 where none does.
+func scalarEndAt(b []byte, i int) int {
+	if i+5 <= len(b) {
+		switch binary.LittleEndian.Uint32(b[i:]) {
+		case 't' | 'r'<<8 | 'u'<<16 | 'e'<<24, 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24:
+			return i + 4
+		case 'f' | 'a'<<8 | 'l'<<16 | 's'<<24:
+			if b[i+4] == 'e' {
+				return i + 5
+			}
+			return -1
+		}
+	}
+	if b[i] != '-' && !isDigit(b[i]) {
+		return -1
+	}
+	end, err := skipNumber(b, i)
+	if err != nil {
+		return -1
+	}
+	return end
+}
+
+const (
+	blockSize = 64
+	lows      = 0x7f7f7f7f7f7f7f7f
+
+	// gather times a word of top bits has them in its highest byte, in their order.
+	gather   = 0x0002040810204081
+	gathered = 0xff << 56
+)
+
+// blocks finds the quotes of a text that begin and end strings.
+type blocks struct {
+	b           []byte
+	stop        int  // no string reaches here: the text's end, a control character or a broken escape
+	escaped     int  // where an escape of the block before ends
+	beyondASCII bool // a block has such bytes
+}
+
+// cut returns the text's length where it ends in the middle, 0 where it is broken.
+func (s *blocks) cut() int {
+	if s.stop < len(s.b) {
+		return 0
+	}
+	return len(s.b)
+}
+
+// load returns which bytes of the block at base are quotes.
+func (s *blocks) load(base int) uint64 {
+	if base+blockSize > len(s.b) {
+		return s.last(base)
+	}
+	block := (*[blockSize]byte)(s.b[base:])
+	quotes, odd := patterns.find(block)
+	if odd || s.escaped > base {
+		return s.special(base, block)
+	}
+	return quotes
+}
+
+// last is load for a block that the text does not fill: what follows counts as control characters.
+func (s *blocks) last(base int) uint64 {
+	var block [blockSize]byte
+	copy(block[:], s.b[base:])
+	return s.special(base, &block)
+}
+
+// wordPatterns are what the bytes of a word are compared with. A variable holds them because Go loads a constant of eight
+// bytes anew wherever it is used, which takes as long as the rest.
+type wordPatterns struct{ quote, slash, space, top, gather uint64 }
+
+var patterns = wordPatterns{quote: ones * '"', slash: ones * '\\', space: ones * ' ', top: tops, gather: gather}
+
+// find returns which bytes of a block are quotes, and whether one of them is a backslash, a control character or beyond
+// ASCII: quotes are exact only where none is.
+func (p *wordPatterns) find(block *[blockSize]byte) (quotes uint64, odd bool) {
+	q0, odd0 := p.word(block[0:])
+	q1, odd1 := p.word(block[8:])
+	q2, odd2 := p.word(block[16:])
+	q3, odd3 := p.word(block[24:])
+	q4, odd4 := p.word(block[32:])
+	q5, odd5 := p.word(block[40:])
+	q6, odd6 := p.word(block[48:])
+	q7, odd7 := p.word(block[56:])
+	return q0 | q1<<8 | q2<<16 | q3<<24 | q4<<32 | q5<<40 | q6<<48 | q7<<56,
+		(odd0|odd1|odd2|odd3|odd4|odd5|odd6|odd7)&p.top != 0
+}
+
+// word is find for eight bytes, with what is odd in the top bits. 0x80 less a byte of ASCII has the top bit for 0 alone.
+func (p *wordPatterns) word(b []byte) (quotes, odd uint64) {
+	w := binary.LittleEndian.Uint64(b)
+	quotes = (p.top - (w ^ p.quote)) & p.top * p.gather >> (blockSize - 8)
+	return quotes, w | (w - p.space) | (p.top - (w ^ p.slash))
+}
+
+// special is load for a block with escapes, control characters or bytes beyond ASCII.
+func (s *blocks) special(base int, block *[blockSize]byte) (quotes uint64) {
+	var slashes, controls uint64
+	for i := 0; i < blockSize; i += 8 {
+		w := binary.LittleEndian.Uint64(block[i:])
+		s.beyondASCII = s.beyondASCII || w&tops != 0
+		quotes = quotes>>8 | (equal(w, '"')*gather)&gathered
+		slashes = slashes>>8 | (equal(w, '\\')*gather)&gathered
+		controls = controls>>8 | ((^((w&lows)+ones*0x60)&^w&tops)*gather)&gathered
+	}
+	if controls != 0 {
+		s.stop = min(s.stop, base+bits.TrailingZeros64(controls))
+	}
+	quotes &= ^uint64(0) << max(s.escaped-base, 0)
+	for slashes != 0 {
+		at := base + bits.TrailingZeros64(slashes)
+		slashes &= slashes - 1
+		if at < s.escaped { // the second one of two
+			continue
+		}
+		end, err := skipEscape(s.b, at)
+		if err != nil {
+			if end < len(s.b) { // it is not only cut
+				s.stop = min(s.stop, at)
+			}
+			break
+		}
+		s.escaped = end
+		quotes &^= 1 << (at + 1 - base)
+	}
+	return quotes &^ (^uint64(0) << (s.stop - base))
+}
+
+// equal returns the top bits of those bytes of a word that are c.
+func equal(w uint64, c byte) uint64 {
+	w ^= ones * uint64(c)
+	return ^((w&lows + lows) | w) & tops
+}
