@@ -9,6 +9,7 @@ import (
 // serves in order of arrival, so that a large batch is not starved by small ones.
 type budget struct {
 	maxEvents, maxBytes int64
+	onSpent             func() // called when somebody begins to wait; may be nil
 
 	mu            sync.Mutex
 	events, bytes int64
@@ -32,7 +33,9 @@ func (b *budget) acquire(ctx context.Context, events, bytes int64) error {
 	w := &waiter{events, bytes, make(chan struct{})}
 	b.waiting = append(b.waiting, w)
 	b.mu.Unlock()
-
+	if b.onSpent != nil {
+		b.onSpent()
+	}
 	select {
 	case <-w.ready:
 		return nil
@@ -56,6 +59,13 @@ func (b *budget) release(events, bytes int64) {
 	b.bytes -= bytes
 	b.admit()
 	b.mu.Unlock()
+}
+
+// spent reports whether somebody waits for room.
+func (b *budget) spent() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting) > 0
 }
 
 func (b *budget) inFlight() (events, bytes int64) {

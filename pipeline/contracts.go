@@ -43,7 +43,7 @@ type Filter interface {
 }
 
 // A Dropper is a Filter that can say at once of some events that it yields nothing for them. The first filter of a pipeline
-// is asked before an event is taken in, and so before it is checked.
+// is asked before an event is taken in, which may be before it is checked.
 type Dropper interface {
 	// Drops reports that Apply would yield nothing for the event, without an error; false says nothing. It must be cheap.
 	// The event is in valid UTF-8 and an object by its structure, but what stands inside of its values may be broken; any

@@ -153,6 +153,7 @@ func New(s Settings) (*Engine, error) {
 		ordered = ordered || o.Ordered
 		e.outputs = append(e.outputs, e.newOutput(o))
 	}
+	e.budget.onSpent = e.lookAgain
 	e.startWorkers(ordered)
 	e.startMakers()
 	return e, nil
@@ -335,12 +336,20 @@ func (e *Engine) keepAside(ctx context.Context, f *Frame, entries ...QuarantineE
 	}
 }
 
+// moreIsComing tells an output whether it is worth to linger for more.
+func (e *Engine) moreIsComing() bool { return e.upstream.Load() > 0 && !e.budget.spent() }
+
 // leftUpstream tells outputs that linger for more that nothing more is on its way.
 func (e *Engine) leftUpstream() {
 	if e.upstream.Add(-1) == 0 {
-		for _, o := range e.outputs {
-			o.queue.wakeUp()
-		}
+		e.lookAgain()
+	}
+}
+
+// lookAgain makes outputs that linger ask again whether more is coming.
+func (e *Engine) lookAgain() {
+	for _, o := range e.outputs {
+		o.queue.wakeUp()
 	}
 }
 

@@ -97,6 +97,28 @@ func TestDeliverWaitsForRequiredOutputsOnly(t *testing.T) {
 	close(release)
 }
 
+// Nothing more can come while the budget is spent by what an output lingers over.
+func TestALingeringOutputWritesWhenTheBudgetIsSpent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		output := funcOutput{
+			write:  func(context.Context, []pipeline.Event) error { return nil },
+			limits: pipeline.Limits{MaxEvents: 1000, Linger: time.Hour},
+		}
+		e, err := pipeline.New(pipeline.Settings{MaxEvents: 10, Outputs: []pipeline.OutputStage{{Name: "a", Output: output}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		deliver(t, e, feedAll(records("a", 10), records("b", 10), records("c", 10)))
+		if took := time.Since(began); took >= time.Hour {
+			t.Errorf("it took %v", took)
+		}
+		if err := e.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestADeliveryGoesOnWhenNobodyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		up := time.Now().Add(time.Hour)

@@ -104,7 +104,7 @@ func NewEvent(r *Record) Event {
 // WithRaw returns the event with other bytes; provenance, facts and key stay. raw belongs to the event from now on.
 func (e Event) WithRaw(raw []byte) Event {
 	e.Raw = raw
-	e.decoded = new(decoded)
+	e.decoded = nil // the engine gives it another when the filter has returned
 	e.own = 0
 	return e
 }
@@ -169,9 +169,9 @@ type decoded struct {
 	err   error
 }
 
-// Decoded returns what decode made of Raw, calling it at most once for all copies of the event while filters run (what
-// waits for an output is not kept decoded). Every caller in a
-// program passes the same function. The value is shared between goroutines and read-only.
+// Decoded returns what decode made of Raw, calling it at most once for all copies of the event while an engine's filters
+// run (what waits for an output is not kept decoded). Every caller in a program passes the same function. The value is
+// shared between goroutines and read-only.
 func (e *Event) Decoded(decode func(raw []byte) (any, error)) (any, error) {
 	d := e.decoded
 	if d == nil {

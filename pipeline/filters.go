@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"slices"
 )
 
 // filterRunner is a filter stage with its counters.
@@ -69,6 +68,7 @@ type router struct {
 	outputs [][]Event
 	matcher Matcher // nil: each condition is asked by itself
 	matched []Match
+	decoded []decoded       // places for what filters will decode
 	aside   []rejectedEvent // of the batch, for quarantine
 }
 
@@ -97,34 +97,34 @@ func (w *router) route(b *batch) {
 	counts := Counts{Made: t.made, Filtered: t.filtered, Quarantined: t.quarantined}
 	w.pick(b, events, &counts)
 
-	segments := make([]*segment, 0, len(e.outputs))
 	for i, o := range e.outputs {
 		picked := w.outputs[i]
-		w.outputs[i] = picked[:0]
 		if len(picked) == 0 {
 			continue
 		}
 		o.stats.in.Add(int64(len(picked)))
-		picked, t := w.chain(o.filters, b, picked)
+		if len(o.filters) == 0 {
+			continue
+		}
+		passed, t := w.chain(o.filters, b, picked)
 		o.stats.made.Add(t.made)
 		o.stats.filtered.Add(t.filtered)
 		o.stats.quarantined.Add(t.quarantined)
-		if len(picked) > 0 {
-			segments = append(segments, &segment{output: o, batch: b, events: slices.Clone(picked)})
-		}
+		clear(picked)
+		w.outputs[i] = append(picked[:0], passed...)
 	}
 	e.reject(b.frame, w.aside)
 	w.aside = nil
-	dropDecoded(taken, segments)
+	w.dropDecoded(taken)
 	b.frame.count(counts)
 	e.stats.add(counts)
-	for _, s := range segments {
-		if !s.output.stage.BestEffort {
-			b.pending.Add(1)
+	for i, o := range e.outputs {
+		if picked := w.outputs[i]; len(picked) > 0 {
+			if !o.stage.BestEffort {
+				b.pending.Add(1)
+			}
+			o.enqueue(&segment{output: o, batch: b}, picked)
 		}
-	}
-	for _, s := range segments {
-		s.output.enqueue(s)
 	}
 	w.forget()
 	e.leftUpstream()
@@ -133,23 +133,25 @@ func (w *router) route(b *batch) {
 
 // dropDecoded lets go of what filters decoded. Records lie in slabs, so an event that waits for an output would otherwise
 // keep the decoded values of all its neighbours, which take many times the memory of the bytes.
-func dropDecoded(taken []Event, segments []*segment) {
+func (w *router) dropDecoded(taken []Event) {
 	for i := range taken {
 		taken[i].Record.decoded = decoded{}
 	}
-	for _, s := range segments {
-		for i := range s.events {
-			s.events[i].decoded = nil
+	for _, events := range w.outputs {
+		for i := range events {
+			events[i].decoded = nil
 		}
 	}
 }
 
 // forget drops the references that the scratch space holds, so that it pins no buffer while the worker is idle.
 func (w *router) forget() {
+	w.decoded = nil
 	clear(w.a[:cap(w.a)])
 	clear(w.b[:cap(w.b)])
-	for _, o := range w.outputs {
-		clear(o[:cap(o)])
+	for i, events := range w.outputs {
+		clear(events)
+		w.outputs[i] = events[:0]
 	}
 }
 
@@ -185,6 +187,11 @@ func (w *router) apply(f *filterRunner, b *batch, dst []Event, ev *Event, t *tal
 		return w.failed(f, b, dst[:before], ev, t, err)
 	}
 	results := dst[before:]
+	for k := range results {
+		if results[k].decoded == nil {
+			results[k].decoded = w.place()
+		}
+	}
 	switch len(results) {
 	case 0:
 		t.filtered++
@@ -199,6 +206,17 @@ func (w *router) apply(f *filterRunner, b *batch, dst []Event, ev *Event, t *tal
 		}
 	}
 	return dst
+}
+
+// place returns where the copies of a new event share what is decoded of it.
+func (w *router) place() *decoded {
+	const slab = 128
+	if len(w.decoded) == 0 {
+		w.decoded = make([]decoded, slab)
+	}
+	p := &w.decoded[0]
+	w.decoded = w.decoded[1:]
+	return p
 }
 
 // failed applies a stage's error policy.

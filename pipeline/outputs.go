@@ -26,7 +26,6 @@ type outputRunner struct {
 type segment struct {
 	output *outputRunner
 	batch  *batch
-	events []Event
 	left   atomic.Int64 // events without an outcome
 }
 
@@ -54,10 +53,10 @@ func (e *Engine) newOutput(s OutputStage) *outputRunner {
 
 // enqueue takes a segment. It never blocks: a required output's queue is bounded by the engine's budget, which its
 // events hold until they are settled; a best-effort one drops what exceeds its own limit.
-func (o *outputRunner) enqueue(s *segment) {
-	s.left.Store(int64(len(s.events)))
-	o.stats.inFlight.Add(int64(len(s.events)))
-	if dropped := o.queue.put(s.events, s, o.room()); dropped > 0 {
+func (o *outputRunner) enqueue(s *segment, events []Event) {
+	s.left.Store(int64(len(events)))
+	o.stats.inFlight.Add(int64(len(events)))
+	if dropped := o.queue.put(events, s, o.room()); dropped > 0 {
 		o.stats.dropped.Add(dropped)
 		o.stats.inFlight.Add(-dropped)
 		if o.health.startDropping() {
@@ -73,30 +72,40 @@ func (o *outputRunner) room() int64 {
 	return 0
 }
 
-// run is one writer: it takes batches until the queue is closed and empty.
+// writer is one of an output's writers, with its scratch space.
+type writer struct {
+	*outputRunner
+	items  []work
+	events []Event
+}
+
+// run takes batches until the queue is closed and empty.
 func (o *outputRunner) run() {
-	more := func() bool { return o.engine.upstream.Load() > 0 }
+	w := writer{outputRunner: o}
 	for {
-		items, ok := o.queue.take(o.limits, more)
+		items, ok := o.queue.take(w.items[:0], o.limits, o.engine.moreIsComing)
 		if !ok {
 			return
 		}
-		o.deliver(items)
+		w.deliver(items)
+		clear(items) // an idle writer pins no buffer
+		w.items = items
 	}
 }
 
 // deliver writes a batch until each event is delivered, rejected or given up.
-func (o *outputRunner) deliver(items []work) {
-	e := o.engine
+func (w *writer) deliver(items []work) {
+	o, e := w.outputRunner, w.engine
 	wait := backoff{min: e.settings.BackoffMin, max: e.settings.BackoffMax}
-	events := make([]Event, 0, len(items))
 	for len(items) > 0 {
-		events = events[:0]
+		events := w.events[:0]
 		for i := range items {
 			events = append(events, items[i].event)
 		}
 		started := time.Now()
 		err := o.write(events)
+		clear(events)
+		w.events = events
 		o.stats.latency.observe(time.Since(started))
 
 		var cause error
@@ -282,9 +291,9 @@ func (q *queue) depth() (events int, bytes int64) {
 	return len(q.items) - q.head, q.bytes
 }
 
-// take waits for events and returns up to a Write's worth of them; false when the queue is closed and empty. While more
+// take waits for events and appends up to a Write's worth of them; false when the queue is closed and empty. While more
 // may come (more reports it) it lingers for a batch to fill.
-func (q *queue) take(l Limits, more func() bool) ([]work, bool) {
+func (q *queue) take(dst []work, l Limits, more func() bool) ([]work, bool) {
 	var timer *time.Timer
 	var expired <-chan time.Time
 	defer func() {
@@ -307,8 +316,7 @@ func (q *queue) take(l Limits, more func() bool) ([]work, bool) {
 		}
 		full := n < len(waiting) || n == l.MaxEvents || bytes >= l.MaxBytes
 		if n > 0 && (full || late || q.ended || l.Linger <= 0 || !more()) {
-			taken := make([]work, n)
-			copy(taken, waiting)
+			dst = append(dst, waiting[:n]...)
 			clear(waiting[:n])
 			q.head += n
 			if q.head == len(q.items) {
@@ -323,7 +331,7 @@ func (q *queue) take(l Limits, more func() bool) ([]work, bool) {
 			if rest {
 				q.wakeUp() // for the next writer
 			}
-			return taken, true
+			return dst, true
 		}
 		if n == 0 && q.ended {
 			q.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -53,7 +52,7 @@ func runAgent(ctx context.Context, path string, s streams) error {
 		return err
 	}
 	log := newLog(config.Log, s)
-	limitMemory(int64(config.Limits.MaxBytes))
+	defer limitMemory(int64(config.Limits.MaxBytes))()
 	agent, err := build.Build(config, build.Options{Log: log, NATSServer: natsserver.Start})
 	if err != nil {
 		return configError(err, s)
@@ -79,15 +78,6 @@ func runAgent(ctx context.Context, path string, s streams) error {
 		return &exitError{exitFailed, err}
 	}
 	return outcome(ctx, agent.Inputs, stats)
-}
-
-// limitMemory makes the garbage collector work harder before the process grows beyond what the events in flight explain:
-// twice their bytes, since filters make new ones, and what the program itself needs. GOMEMLIMIT overrides it.
-func limitMemory(inFlight int64) {
-	const program = 48 << 20
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(2*inFlight + program)
-	}
 }
 
 // outcome is the exit code of a run that went through. One that was stopped leaves its inputs where they were: it is only

@@ -3,9 +3,11 @@
 package enrich
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +48,7 @@ func (c Config) Validate() error {
 // Filter adds the facts. It is safe for concurrent use.
 type Filter struct {
 	key      string
+	begin    string // of the member that is added to an object: its name and colon
 	trust    bool
 	accounts *watched[accounts] // nil without a file
 	geo      *watched[places]   // nil without a database
@@ -53,16 +56,16 @@ type Filter struct {
 	log     *slog.Logger
 	started time.Time
 	checked atomic.Int64 // when the files were looked at last, as a duration since started
+
+	memory sync.Pool // of *memory
 }
 
 var _ pipeline.Filter = (*Filter)(nil)
 
 // New reads the files and returns the filter. The errors name the key of the configuration.
 func New(cfg Config, env pipeline.Env) (*Filter, error) {
-	f := &Filter{key: cfg.Key, trust: cfg.Trust, log: env.Log, started: time.Now()}
-	if f.key == "" {
-		f.key = defaultKey
-	}
+	f := &Filter{key: cmp.Or(cfg.Key, defaultKey), trust: cfg.Trust, log: env.Log, started: time.Now()}
+	f.begin = string(rawjson.AppendString(nil, f.key)) + ":"
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
@@ -100,14 +103,32 @@ func (f *Filter) Apply(_ context.Context, dst []pipeline.Event, ev pipeline.Even
 		facts = named
 		ev = ev.WithFacts(named)
 	}
-	var stack [3072]byte
-	object := appendObject(stack[:0], facts, f.place(facts.Source.IP), ev.Record)
+	m, ok := f.memory.Get().(*memory)
+	if !ok {
+		m = new(memory)
+	}
+	defer f.memory.Put(m)
+	m.object = appendObject(m.object[:0], facts, f.place(facts.Source.IP), ev.Record)
 	if f.key == defaultKey && ev.Pristine() {
 		if had, known := record.Field(ev.Record, f.key); known && had == nil {
-			return append(dst, ev.WithMember(rawjson.Add(ev.Raw, f.key, object))), nil
+			return append(dst, ev.WithMember(f.add(m, ev.Raw))), nil
 		}
 	}
-	return append(dst, ev.WithRaw(rawjson.Set(ev.Raw, f.key, object))), nil
+	return append(dst, ev.WithRaw(rawjson.Set(ev.Raw, f.key, m.object))), nil
+}
+
+// add returns obj with the object at its end. obj is a valid object without white space around it that does not have the
+// key.
+func (f *Filter) add(m *memory, obj []byte) []byte {
+	end := len(obj) - 1 // the closing brace
+	out := m.room(len(obj) + len(",") + len(f.begin) + len(m.object))
+	out = append(out, obj[:end]...)
+	if rawjson.Next(obj, 1) < end {
+		out = append(out, ',')
+	}
+	out = append(out, f.begin...)
+	out = append(out, m.object...)
+	return append(out, '}')
 }
 
 // withNames returns facts with the names of accounts; facts itself where there is none to add.

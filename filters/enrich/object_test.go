@@ -137,11 +137,14 @@ func TestAllocations(t *testing.T) {
 	f := newFilter(t, Config{})
 	raw := realRecords(t, "stratus.ndjson")[0]
 	ev := event(raw, &pipeline.Origin{Input: "x"}, 0)
+	notes := new(record.Notes)
+	record.Recognise(raw, notes)
+	ev.Record.Notes = notes
 	ev.Facts()
 	dst := make([]pipeline.Event, 0, 1)
 	got := testing.AllocsPerRun(100, func() { _, _ = f.Apply(context.Background(), dst, ev) })
-	if got > 2 { // the new bytes, and the place of what they may be decoded to
-		t.Errorf("%v allocations for each event, want at most 2", got)
+	if got > 0 && !raceEnabled { // pools forget on purpose then
+		t.Errorf("%v allocations for each event, want 0 but for the blocks that events share", got)
 	}
 }
 

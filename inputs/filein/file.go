@@ -84,6 +84,7 @@ func (in *Input) settle(f *file, c *chunk, r pipeline.Result) {
 		f.failed = true
 		f.backoff = min(max(2*f.backoff, firstBackoff), lastBackoff)
 		f.retryAt = in.now().Add(f.backoff)
+		in.failed.Store(true)
 	} else {
 		c.settled = true
 	}
@@ -339,7 +340,12 @@ func (in *Input) readChunk(ctx context.Context, to pipeline.Intake, f *file) (mo
 // nextLines reads whole lines from the position on, at least one however long it is. At the end of a file that is not
 // followed, or that is gone and has not changed for a while, the last line needs no newline.
 func (in *Input) nextLines(f *file) (buf []byte, atEnd bool, err error) {
-	buf = make([]byte, chunkBytes)
+	info, err := f.f.Stat()
+	if err != nil {
+		return nil, false, err
+	}
+	const spare = 512 // the end is known by reading less than there is room for
+	buf = make([]byte, min(max(info.Size()-f.read, 0)+spare, chunkBytes))
 	n := 0
 	for {
 		k, err := f.f.ReadAt(buf[n:], f.read+int64(n))
@@ -407,6 +413,7 @@ func (in *Input) failedRead(f *file, err error) (giveUp error) {
 	defer f.mu.Unlock()
 	f.errors++
 	f.failed = true
+	in.failed.Store(true)
 	f.backoff = min(max(2*f.backoff, firstBackoff), lastBackoff)
 	f.retryAt = in.now().Add(f.backoff)
 	if f.errors == 1 {

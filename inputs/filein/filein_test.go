@@ -422,6 +422,24 @@ func TestManyFiles(t *testing.T) {
 	}
 }
 
+// Events keep the memory that they were read into.
+func TestSmallFilesTakeLittleMemory(t *testing.T) {
+	in := &Input{}
+	path := filepath.Join(t.TempDir(), "small.ndjson")
+	if err := os.WriteFile(path, []byte(line(1)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	buf, atEnd, err := in.nextLines(&file{f: opened})
+	if err != nil || !atEnd || string(buf) != line(1)+"\n" || cap(buf) > 4<<10 {
+		t.Errorf("got %q in %d bytes of memory, %v, %v", buf, cap(buf), atEnd, err)
+	}
+}
+
 func TestLongFilesAreCutIntoFrames(t *testing.T) {
 	b := newBench(t, Config{})
 	pad := strings.Repeat("x", 1000)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,12 +35,15 @@ type Input struct {
 
 	state     *state
 	wake      chan struct{} // one token: something changed
+	failed    atomic.Bool   // a file has failed since the last dispatch
 	frames    sync.WaitGroup
 	bytesRead atomic.Int64
 	bytesAll  atomic.Int64
 
 	// The coordinator's, which is Run.
 	files     map[string]*file // by identity
+	order     []*file          // the same by path; nil: to be made anew
+	first     int              // in order: those before it have been read, and none of them has failed
 	byInode   map[string]*file
 	known     map[string]entry // remembered and not seen yet, by inode
 	complaint map[string]bool  // paths that were complained about
@@ -186,11 +190,22 @@ type result struct {
 // dispatch gives files to workers and returns when to look again, 0 for when something happens.
 func (in *Input) dispatch(ctx context.Context, to pipeline.Intake, workers *sync.WaitGroup, results chan<- result, running *int) (wait time.Duration) {
 	now := in.now()
-	for _, f := range in.sorted() {
+	if in.failed.Swap(false) {
+		in.first = 0
+	}
+	order := in.sorted()
+	for i := in.first; i < len(order) && *running < in.config.MaxFiles; i++ {
+		f := order[i]
 		if ctx.Err() != nil {
 			return 0
 		}
-		if f.busy || !in.ready(f) {
+		if f.busy {
+			continue
+		}
+		if !in.ready(f) {
+			if i == in.first {
+				in.first++
+			}
 			continue
 		}
 		if !f.rewind(now, f.inFlight()) {
@@ -199,9 +214,6 @@ func (in *Input) dispatch(ctx context.Context, to pipeline.Intake, workers *sync
 				wait = left
 			}
 			f.mu.Unlock()
-			continue
-		}
-		if *running >= in.config.MaxFiles {
 			continue
 		}
 		f.busy = true
@@ -251,6 +263,7 @@ func (in *Input) ready(f *file) bool {
 
 // release lets files be looked at again, at each poll.
 func (in *Input) release() {
+	in.first = 0
 	for _, f := range in.files {
 		if f.busy {
 			continue
@@ -290,6 +303,7 @@ func (in *Input) drop(f *file) {
 	in.known[e.Inode] = e
 	delete(in.files, f.key)
 	delete(in.byInode, e.Inode)
+	in.order = nil
 	f.close()
 }
 
@@ -310,12 +324,12 @@ func (in *Input) finished() bool {
 }
 
 func (in *Input) sorted() []*file {
-	list := make([]*file, 0, len(in.files))
-	for _, f := range in.files {
-		list = append(list, f)
+	if in.order != nil {
+		return in.order
 	}
-	slices.SortFunc(list, func(a, b *file) int { return cmp.Compare(a.path, b.path) })
-	return list
+	in.order = slices.SortedFunc(maps.Values(in.files), func(a, b *file) int { return cmp.Compare(a.path, b.path) })
+	in.first = 0
+	return in.order
 }
 
 // saveWhenDue saves the positions if it is time, and returns when to come back otherwise.
@@ -398,6 +412,7 @@ func (in *Input) look(path string) *file {
 		if f.busy || f.f != nil || in.still(f, path, info) {
 			if f.path != path && !f.busy {
 				f.rename(path)
+				in.order = nil
 			}
 			return f
 		}
@@ -464,6 +479,7 @@ func (in *Input) take(path, inode string) *file {
 	f.read, f.index = f.entry.Offset, f.entry.Index
 	f.key = f.id
 	in.files[f.key], in.byInode[inode] = f, f
+	in.order = nil
 	in.bytesAll.Add(max(info.Size()-f.read, 0))
 	return f
 }

@@ -13,11 +13,11 @@ import (
 // PluginConfig is the configuration file of an instance of the Fluent Bit plugin: the agent's language without inputs
 // and without what belongs to a process of its own.
 type PluginConfig struct {
-	FluentBit  FluentBit  `conf:"fluent_bit" doc:"How the records of Fluent Bit are read and answered."`
-	Quarantine Quarantine `conf:"quarantine" doc:"Where events and pieces of input are kept that can never be delivered."`
-	Limits     Limits     `conf:"limits" doc:"Bounds of what is in memory."`
-	Filters    []Filter   `conf:"filters" doc:"What happens to every event, in this order, before the outputs."`
-	Outputs    []Output   `conf:"outputs" required:"true" doc:"Where events go. Each output gets every event for which its when holds."`
+	FluentBit  FluentBit   `conf:"fluent_bit" doc:"How the records of Fluent Bit are read and answered."`
+	Quarantine Quarantine  `conf:"quarantine" doc:"Where events and pieces of input are kept that can never be delivered."`
+	Limits     ChunkLimits `conf:"limits" doc:"Bounds of what is in memory."`
+	Filters    []Filter    `conf:"filters" doc:"What happens to every event, in this order, before the outputs."`
+	Outputs    []Output    `conf:"outputs" required:"true" doc:"Where events go. Each output gets every event for which its when holds."`
 
 	pipeline *Config
 	flat     *flat // what it was made of; nil: of a file
@@ -28,6 +28,16 @@ type Quarantine struct {
 	Path    string    `conf:"path" default:"/var/lib/trailcast/fluent-bit/quarantine" doc:"Directory of the entries. It is made if it is not there. One process at a time uses it, with any number of instances." example:"/var/lib/trailcast/fluent-bit/quarantine"`
 	MaxSize conf.Size `conf:"max_size" default:"1GiB" doc:"Largest size of all entries. When it is reached nothing is dropped: what would have to be kept holds back its chunk."`
 }
+
+// ChunkLimits are the Limits of a plugin: chunks come whole, and Fluent Bit holds them in memory besides.
+type ChunkLimits struct {
+	MaxEvents int64     `conf:"max_events_in_flight" default:"20000" doc:"Events that were read and are not settled yet. Beyond it inputs wait."`
+	MaxBytes  conf.Size `conf:"max_bytes_in_flight" default:"64MiB" doc:"Bytes of these events."`
+	Workers   int       `conf:"workers" doc:"Goroutines that run filters and conditions. Default: one per processor."`
+}
+
+// Validate implements the check of package conf.
+func (l *ChunkLimits) Validate() error { return (*Limits)(l).Validate() }
 
 // Validate implements the check of package conf.
 func (q *Quarantine) Validate() error {
@@ -72,7 +82,7 @@ func (f *FluentBit) Splitter() *split.Splitter {
 func LoadPlugin(file string, data []byte, env func(string) (string, bool)) (*PluginConfig, error) {
 	c := &PluginConfig{}
 	errs := yamlconf.Read(file, data, env, c)
-	c.pipeline = &Config{Limits: c.Limits, Filters: c.Filters, Outputs: c.Outputs, DrainTimeout: pluginDrain, errs: errs}
+	c.pipeline = &Config{Limits: Limits(c.Limits), Filters: c.Filters, Outputs: c.Outputs, DrainTimeout: pluginDrain, errs: errs}
 	c.pipeline.Quarantine.Path, c.pipeline.Quarantine.MaxSize = c.Quarantine.Path, c.Quarantine.MaxSize
 	c.pipeline.StateDir = filepath.Dir(c.Quarantine.Path)
 	c.pipeline.nameAll(errs)

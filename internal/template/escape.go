@@ -119,6 +119,9 @@ const hashLen = 1 + 16
 // appendSafe appends value with each character replaced by what safe makes of it, cut to limit bytes. safe is given
 // utf8.RuneError for bytes that are not UTF-8.
 func appendSafe(dst []byte, value string, limit int, safe func(rune) rune) []byte {
+	if len(value) <= limit && isWord(value) {
+		return append(dst, value...)
+	}
 	start, cut := len(dst), len(dst)
 	for _, r := range value {
 		dst = utf8.AppendRune(dst, safe(r))
@@ -132,4 +135,16 @@ func appendSafe(dst []byte, value string, limit int, safe func(rune) rune) []byt
 		}
 	}
 	return dst
+}
+
+// isWord reports whether value is made of letters, digits, '-' and '_' of ASCII only, which no escape replaces.
+func isWord(value string) bool {
+	for i := range len(value) {
+		switch c := value[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
 }

@@ -117,7 +117,7 @@ func (p *parser) field(at int, body string) {
 	}
 	for i := range shortNames {
 		if shortNames[i].name == body {
-			part.value = shortNames[i].value
+			part.value, part.time = shortNames[i].value, layoutOf(body)
 			p.t.parts = append(p.t.parts, part)
 			return
 		}

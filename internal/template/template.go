@@ -30,6 +30,7 @@ type Part struct {
 	Pos     conf.Pos // where the part begins
 
 	value func(ev *pipeline.Event) string // of a field
+	time  string                          // layout of a field that is a part of the event time; "" for others
 }
 
 // Parts returns the pieces in order; neighbours are never both literal. The slice is read-only.
@@ -50,13 +51,20 @@ func (t *Template) Literal() (string, bool) {
 func (t *Template) String() string { return t.text }
 
 // Append appends the template filled from an event. escape is called once for each field with its value; a fact or path
-// that the event does not have is the empty string. Literal text is not escaped.
+// that the event does not have is the empty string. Literal text is not escaped, and parts of the event time, which are
+// digits and hyphens, need not be.
 func (t *Template) Append(dst []byte, ev *pipeline.Event, escape func(dst []byte, value string) []byte) []byte {
 	for i := range t.parts {
 		p := &t.parts[i]
 		if p.value == nil {
 			dst = append(dst, p.Literal...)
 			continue
+		}
+		if p.time != "" {
+			if t := ev.Facts().Time.UTC(); t.Year() > 0 && t.Year() <= 9999 && !t.IsZero() {
+				dst = t.AppendFormat(dst, p.time)
+				continue
+			}
 		}
 		dst = escape(dst, p.value(ev))
 	}
@@ -94,14 +102,31 @@ var shortNames = [...]shortName{
 	{"user", func(ev *pipeline.Event) string { return ev.Facts().Actor.User }},
 	{"session", func(ev *pipeline.Event) string { return ev.Facts().Session.ID }},
 	{"target", func(ev *pipeline.Event) string { return ev.Facts().Session.Target }},
-	{"year", timePart("2006")},
-	{"month", timePart("01")},
-	{"day", timePart("02")},
-	{"date", timePart("2006-01-02")},
-	{"hour", timePart("15")},
+	{"year", timePart(layoutOf("year"))},
+	{"month", timePart(layoutOf("month"))},
+	{"day", timePart(layoutOf("day"))},
+	{"date", timePart(layoutOf("date"))},
+	{"hour", timePart(layoutOf("hour"))},
 	{"id", func(ev *pipeline.Event) string { return ev.Facts().ID }},
 	{"tag", func(ev *pipeline.Event) string { return originOf(ev).Tag }},
 	{"input", func(ev *pipeline.Event) string { return originOf(ev).Input }},
+}
+
+// layoutOf returns the layout of a name that stands for a part of the event time, "" for others.
+func layoutOf(name string) string {
+	switch name {
+	case "year":
+		return "2006"
+	case "month":
+		return "01"
+	case "day":
+		return "02"
+	case "date":
+		return "2006-01-02"
+	case "hour":
+		return "15"
+	}
+	return ""
 }
 
 func timePart(layout string) func(ev *pipeline.Event) string {

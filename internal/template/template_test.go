@@ -56,8 +56,8 @@ func TestAppend(t *testing.T) {
 		`{actor}|{actor_type}`:    `<admin/jane>|<AssumedRole>`,
 		`{role}{user}`:            `<admin><>`,
 		`{session}{target}`:       `<jane-0e34><i-0abc>`,
-		`{year}{month}{day}`:      `<2024><03><01>`,
-		`{date}T{hour}`:           `<2024-03-01>T<01>`,
+		`{year}{month}{day}`:      `20240301`,
+		`{date}T{hour}`:           `2024-03-01T01`,
 		`{id}{tag}{input}`:        `<832b82d5><cloudtrail.prod><trail>`,
 		`{{account}}`:             `{account}`,
 		`{{{account}}}`:           `{<123456789012>}`,
@@ -243,5 +243,24 @@ func BenchmarkAppend(b *testing.B) {
 				tmpl.Append(buf, ev, AppendToken)
 			}
 		})
+	}
+}
+
+func TestFillingAllocatesNothing(t *testing.T) {
+	tmpl, err := Parse(conf.Text{Value: "a/{account}/{year}/{month}/{day}/{date}/{hour}/{service}.{action}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts := &pipeline.Facts{Account: pipeline.Account{ID: "123456789012"}, Service: "s3", Action: "GetObject",
+		Time: time.Date(2026, 3, 4, 5, 6, 7, 0, time.FixedZone("", 3*3600))}
+	ev := pipeline.Event{Raw: []byte("{}"), Record: &pipeline.Record{}}.WithFacts(facts)
+	for _, escape := range []func([]byte, string) []byte{AppendToken, AppendPathSegment, AppendHeader} {
+		buf := make([]byte, 0, 256)
+		if n := testing.AllocsPerRun(100, func() { buf = tmpl.Append(buf[:0], &ev, escape) }); n != 0 {
+			t.Errorf("%v allocations, want 0", n)
+		}
+		if want := "a/123456789012/2026/03/04/2026-03-04/02/s3.GetObject"; string(buf) != want {
+			t.Errorf("got %s, want %s", buf, want)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -17,7 +18,7 @@ import (
 // codec turns whole lines into bytes of a file and finds where the last whole piece of a damaged file ends.
 type codec interface {
 	// encode appends to dst one piece that can be read without any other: lines, a gzip member, a zstd frame.
-	encode(dst, lines []byte) ([]byte, error)
+	encode(dst, text []byte) ([]byte, error)
 
 	// whole returns how many of the file's first size bytes are whole pieces. missingEnd says that the last line lacks
 	// nothing but its line end. An errForeign says that the file is no work of this codec and must not be cut.
@@ -41,8 +42,8 @@ func newCodec(name string, level, concurrency int) (codec, error) {
 // plain is no compression.
 type plain struct{}
 
-func (plain) encode(dst, lines []byte) ([]byte, error) { return append(dst, lines...), nil }
-func (plain) close()                                   {}
+func (plain) encode(dst, text []byte) ([]byte, error) { return append(dst, text...), nil }
+func (plain) close()                                  {}
 
 // whole looks at what follows the last line end. Only what can be the beginning of a line of ours may go: an object's
 // first bytes, or the zeros that a power cut leaves. Anything else was there before and is kept as a line.
@@ -95,13 +96,13 @@ func newGzip(level, concurrency int) (*gzipCodec, error) {
 	return &gzipCodec{free: make(chan *gzip.Writer, concurrency), level: level}, nil
 }
 
-func (c *gzipCodec) encode(dst, lines []byte) ([]byte, error) {
+func (c *gzipCodec) encode(dst, text []byte) ([]byte, error) {
 	buf := bytes.NewBuffer(dst)
 	w, err := c.writer(buf)
 	if err != nil {
 		return dst, err
 	}
-	if _, err := w.Write(lines); err != nil {
+	if _, err := w.Write(text); err != nil {
 		return dst, err
 	}
 	if err := w.Close(); err != nil {
@@ -208,15 +209,15 @@ func newZstd(level, concurrency int) (*zstdCodec, error) {
 		level = 3
 	}
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)),
-		zstd.WithEncoderConcurrency(concurrency), zstd.WithEncoderCRC(true))
+		zstd.WithEncoderConcurrency(min(concurrency, runtime.GOMAXPROCS(0))), zstd.WithEncoderCRC(true), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}
 	return &zstdCodec{enc}, nil
 }
 
-func (c *zstdCodec) encode(dst, lines []byte) ([]byte, error) {
-	return c.enc.EncodeAll(lines, dst), nil
+func (c *zstdCodec) encode(dst, text []byte) ([]byte, error) {
+	return c.enc.EncodeAll(text, dst), nil
 }
 
 func (c *zstdCodec) close() { _ = c.enc.Close() } // nothing is buffered between calls of EncodeAll

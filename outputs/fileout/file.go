@@ -100,11 +100,11 @@ func (v *volume) workingName(f *file) string {
 	return f.name
 }
 
-// append writes buf behind the ack point and moves that. After an error nothing of buf stays in the file, or f
+// append writes behind the ack point and moves that. After an error nothing of what it adds stays in the file, or f
 // remembers that it has to be cut before the next write. The caller holds f.mu.
-func (v *volume) append(f *file, buf []byte) error {
+func (v *volume) append(f *file, add addition) error {
 	now := time.Now()
-	if f.exists && v.o.due(f, now) || v.o.maxSize > 0 && f.size > 0 && f.size+int64(len(buf)) > v.o.maxSize {
+	if f.exists && v.o.due(f, now) || v.o.maxSize > 0 && f.size > 0 && f.size+add.size() > v.o.maxSize {
 		if err := v.finish(f, now); err != nil {
 			return err
 		}
@@ -112,7 +112,8 @@ func (v *volume) append(f *file, buf []byte) error {
 	if err := v.open(f, now); err != nil {
 		return err
 	}
-	if _, err := f.h.WriteAt(buf, f.size); err != nil {
+	size, err := add.writeTo(f.h, f.size)
+	if err != nil {
 		f.cut()
 		return err
 	}
@@ -124,7 +125,7 @@ func (v *volume) append(f *file, buf []byte) error {
 			return err
 		}
 	}
-	f.size += int64(len(buf))
+	f.size += size
 	f.written = now
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -636,5 +637,76 @@ func TestConfigErrors(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// sized are events whose lines have these lengths.
+func sized(lengths ...int) (events []pipeline.Event, text string) {
+	for n, length := range lengths {
+		raw := fmt.Sprintf(`{"n":%d,"s":""}`, n)
+		raw = strings.Replace(raw, `""`, `"`+strings.Repeat("x", max(length-len(raw)-1, 0))+`"`, 1)
+		events = append(events, numbered(n).WithRaw([]byte(raw)))
+		text += raw + "\n"
+	}
+	return events, text
+}
+
+func TestLinesThatFillBlocks(t *testing.T) {
+	for _, lengths := range [][]int{
+		{20}, {blockSize}, {blockSize - 1, 20}, {blockSize - 20, 20, 20}, {blockSize + 1}, {20, 3 * blockSize, 20},
+		slices.Repeat([]int{1 << 10}, 1000), slices.Repeat([]int{100<<10 + 7}, 10),
+	} {
+		dir := t.TempDir()
+		o := newOutput(t, config(filepath.Join(dir, "x.ndjson")))
+		events, text := sized(lengths...)
+		write(t, o, events...)
+		write(t, o, numbered(1))
+		if got := content(t, filepath.Join(dir, "x.ndjson")); got != text+"{\"n\":1}\n" {
+			t.Errorf("%d lines of %d bytes: the file has %d bytes, want %d", len(lengths), lengths[0], len(got), len(text)+8)
+		}
+	}
+}
+
+// A Write that fails after some of its blocks leaves none of them.
+func TestDiskFullBetweenBlocks(t *testing.T) {
+	for _, room := range []int64{0, 1, blockSize - 1, blockSize, blockSize + 1, 2*blockSize + 5} {
+		dir := t.TempDir()
+		d := newDisk()
+		o := newOutput(t, config(filepath.Join(dir, "x.ndjson")))
+		o.openFile = d.openFile
+		write(t, o, numbered(1))
+		events, text := sized(slices.Repeat([]int{64 << 10}, 12)...)
+		d.room.Store(room)
+		if err := o.Write(context.Background(), events); err == nil {
+			t.Fatalf("room for %d bytes was enough", room)
+		}
+		if got := content(t, filepath.Join(dir, "x.ndjson")); got != "{\"n\":1}\n" {
+			t.Errorf("room for %d bytes: %d bytes are left in the file", room, len(got))
+		}
+		d.room.Store(-1)
+		write(t, o, events...)
+		if got := content(t, filepath.Join(dir, "x.ndjson")); got != "{\"n\":1}\n"+text {
+			t.Errorf("room for %d bytes: the file has %d bytes in the end", room, len(got))
+		}
+	}
+}
+
+func TestAWriteCopiesNothingToTheHeap(t *testing.T) {
+	cfg := config(filepath.Join(t.TempDir(), "x.ndjson"))
+	cfg.Sync = false
+	o := newOutput(t, cfg)
+	events, text := sized(slices.Repeat([]int{2 << 10}, 2000)...)
+	for range cap(o.turns) {
+		write(t, o, events...)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	write(t, o, events...)
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(len(text)/20) {
+		t.Errorf("writing %d bytes allocates %d", len(text), got)
+	}
+	if got := after.Mallocs - before.Mallocs; got > uint64(len(events)/10) {
+		t.Errorf("writing %d events makes %d allocations", len(events), got)
 	}
 }

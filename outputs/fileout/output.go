@@ -30,7 +30,6 @@ import (
 	"time"
 
 	"github.com/trailcast/trailcast/internal/durable"
-	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/internal/template"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -40,6 +39,8 @@ const (
 	defaultIdle    = 15 * time.Minute
 	patrolEvery    = time.Second // how often files are looked at that rotation may have to finish
 	maxParallel    = 8           // files written at once
+	writers        = 2           // Writes at once
+	packedBatch    = 4 << 20     // bytes of a Write that is compressed: they are in memory once more then
 )
 
 var errClosed = errors.New("the output is closed")
@@ -59,6 +60,7 @@ type Output struct {
 	openFile func(root *os.Root, name string, perm fs.FileMode) (handle, error)
 
 	turns chan struct{} // one for each file that may be in use at once
+	spare chan *scratch // used ones
 	files *table
 
 	volumeMu sync.RWMutex // held for reading while files are in use
@@ -99,6 +101,7 @@ func New(cfg Config, env pipeline.Env) (*Output, error) {
 		codec: codec, rotate: cfg.Rotate, maxSize: int64(cfg.Rotate.MaxSize), mode: mode, sync: cfg.Sync,
 		openFile:   openLocked,
 		turns:      make(chan struct{}, parallel),
+		spare:      make(chan *scratch, parallel),
 		files:      newTable(limit, cfg.staged()),
 		patrolStop: make(chan struct{}),
 	}, nil
@@ -107,7 +110,11 @@ func New(cfg Config, env pipeline.Env) (*Output, error) {
 // Limits asks for large batches, since each ends a gzip member or zstd frame and costs an fsync. Two at once let one
 // compress while the other waits for the disk.
 func (o *Output) Limits() pipeline.Limits {
-	return pipeline.Limits{Concurrency: 2, MaxEvents: 20_000, MaxBytes: 8 << 20, Linger: 200 * time.Millisecond}
+	l := pipeline.Limits{Concurrency: writers, MaxEvents: 20_000, MaxBytes: 8 << 20, Linger: 200 * time.Millisecond}
+	if _, ok := o.codec.(plain); !ok {
+		l.MaxBytes = packedBatch
+	}
+	return l
 }
 
 // Write implements pipeline.Output. Files fail one by one: a *pipeline.BatchError names the events of those that did.
@@ -124,52 +131,30 @@ func (o *Output) Write(ctx context.Context, events []pipeline.Event) error {
 	return o.writeGroups(ctx, v, events, o.group(events))
 }
 
-// group is the events of one file, by their indexes.
-type group struct {
-	name   string
-	events []int
-}
-
-// group sorts events by file, each file's in their order.
-func (o *Output) group(events []pipeline.Event) []group {
-	var groups []group
-	byPath := map[string]int{}
-	var scratch []byte
-	for i := range events {
-		scratch = o.appendPath(scratch[:0], &events[i])
-		g, ok := byPath[string(scratch)]
-		if !ok {
-			g = len(groups)
-			byPath[string(scratch)] = g
-			groups = append(groups, group{name: localName(string(scratch))})
-		}
-		groups[g].events = append(groups[g].events, i)
-	}
-	return groups
-}
-
 // writeGroups writes several files at once, within the limits of open files.
 func (o *Output) writeGroups(ctx context.Context, v *volume, events []pipeline.Event, groups []group) error {
 	var (
-		wg     sync.WaitGroup
 		next   atomic.Int64
 		mu     sync.Mutex
 		failed []pipeline.Failure
 	)
-	for range min(len(groups), cap(o.turns)) {
-		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(groups)); i = next.Add(1) - 1 {
-				g := groups[i]
-				if stored, err := o.writeGroup(ctx, v, events, g); err != nil {
-					mu.Lock()
-					for _, index := range g.events[stored:] {
-						failed = append(failed, pipeline.Failure{Index: index, Err: err})
-					}
-					mu.Unlock()
+	work := func() {
+		for i := next.Add(1) - 1; i < int64(len(groups)); i = next.Add(1) - 1 {
+			g := groups[i]
+			if stored, err := o.writeGroup(ctx, v, events, g); err != nil {
+				mu.Lock()
+				for _, index := range g.events[stored:] {
+					failed = append(failed, pipeline.Failure{Index: index, Err: err})
 				}
+				mu.Unlock()
 			}
-		})
+		}
 	}
+	var wg sync.WaitGroup
+	for range min(len(groups), cap(o.turns)) - 1 {
+		wg.Go(work)
+	}
+	work()
 	wg.Wait()
 	if len(failed) == 0 {
 		return nil
@@ -186,47 +171,58 @@ func (o *Output) writeGroup(ctx context.Context, v *volume, events []pipeline.Ev
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	defer func() { <-o.turns }()
+	memory := o.scratch()
+	defer func() {
+		o.giveBack(memory)
+		<-o.turns
+	}()
 	f := o.files.pin(g.name)
 	defer o.files.unpin(f)
 
-	var lines, piece []byte
 	for stored < len(g.events) {
 		if err := ctx.Err(); err != nil {
 			return stored, err
 		}
-		lines = lines[:0]
-		n := 0
-		for _, index := range g.events[stored:] {
-			raw := events[index].Raw
-			if n > 0 && o.maxSize > 0 && int64(len(lines)+len(raw)+1) > o.maxSize {
-				break
-			}
-			lines = appendLine(lines, raw)
-			n++
-		}
-		if piece, err = o.codec.encode(piece[:0], lines); err != nil {
+		l := o.piece(events, g.events[stored:])
+		add, err := o.encoded(l, memory)
+		if err != nil {
 			return stored, v.explain(g.name, err)
 		}
 		f.mu.Lock()
-		err = v.append(f, piece)
+		err = v.append(f, add)
 		f.mu.Unlock()
 		if err != nil {
 			return stored, v.explain(g.name, err)
 		}
-		stored += n
+		stored += len(l.indexes)
 	}
 	return stored, nil
 }
 
-// appendLine appends an event and a line end. An event that has line ends between its tokens loses all such space.
-func appendLine(dst, raw []byte) []byte {
-	if hasLineEnd(raw) {
-		dst = rawjson.AppendCompact(dst, raw)
-	} else {
-		dst = append(dst, raw...)
+// piece is as many of the events as go to one place: all of them, or what the file's size limit allows before compression.
+func (o *Output) piece(events []pipeline.Event, indexes []int) lines {
+	l := lines{events, indexes}
+	if o.maxSize == 0 {
+		return l
 	}
-	return append(dst, '\n')
+	size := int64(0)
+	for n, index := range indexes {
+		if size += int64(len(events[index].Raw)) + 1; size > o.maxSize && n > 0 {
+			l.indexes = indexes[:n]
+			break
+		}
+	}
+	return l
+}
+
+// encoded is a piece as it will stand in the file. What is not compressed is put together while it is written.
+func (o *Output) encoded(l lines, memory *scratch) (_ addition, err error) {
+	if _, ok := o.codec.(plain); ok {
+		return &written{l, memory}, nil
+	}
+	memory.text = l.appendTo(memory.text[:0])
+	memory.packed, err = o.codec.encode(memory.packed[:0], memory.text)
+	return bytesOf(memory.packed), err
 }
 
 // enter returns the volume for use; the caller ends that with volumeMu.RUnlock. The root is looked up every time, since

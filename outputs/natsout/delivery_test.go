@@ -56,7 +56,7 @@ func TestSubjectAndHeaders(t *testing.T) {
 				"é\n"),
 			subject: "audit._._._.Größe_ändern",
 			headers: nats.Header{
-				"Nats-Msg-Id":    {(&Output{idPrefix: "bus:"}).msgID("é\n")},
+				"Nats-Msg-Id":    {msgID(&Output{idPrefix: "bus:"}, "é\n")},
 				"Trailcast-Kind": {"other"}, "Trailcast-Action": {"Größe ändern"}, "Trailcast-Id": {"é_"},
 			},
 		},
@@ -463,7 +463,7 @@ func TestServerRestartsInTheMiddle(t *testing.T) {
 		held[m.Header.Get(headerMsgID)] = true
 	}
 	for i := range all {
-		if !held[o.msgID(all[i].Key())] {
+		if !held[msgID(o, all[i].Key())] {
 			t.Fatalf("event %d is lost", i)
 		}
 	}

@@ -270,3 +270,5 @@ func (l *logged) String() string {
 func (l *logged) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
+
+func msgID(o *Output, key string) string { return string(o.appendID(nil, key)) }

@@ -75,10 +75,10 @@ func TestTooLargeForTheServer(t *testing.T) {
 					t.Errorf("a part has %d bytes", len(m.Data))
 				}
 			}
-			want := map[string]bool{o.msgID(small.Key()): true, o.msgID("log") + "#s1": true, o.msgID("log") + "#s2": true, o.msgID("log") + "#s3": true,
-				o.msgID("log") + "#s4": true}
+			want := map[string]bool{msgID(o, small.Key()): true, msgID(o, "log") + "#s1": true, msgID(o, "log") + "#s2": true, msgID(o, "log") + "#s3": true,
+				msgID(o, "log") + "#s4": true}
 			if test.onTooLarge == "trim" {
-				want[o.msgID("r")] = true
+				want[msgID(o, "r")] = true
 			}
 			if diff := cmp.Diff(want, ids); diff != "" {
 				t.Errorf("message ids (-want +got):\n%s", diff)

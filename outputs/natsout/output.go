@@ -19,7 +19,6 @@ import (
 	"sync"
 
 	"github.com/trailcast/trailcast/internal/conf"
-	"github.com/trailcast/trailcast/internal/large"
 	"github.com/trailcast/trailcast/internal/natsconn"
 	"github.com/trailcast/trailcast/outputs/natsout/embedded"
 	"github.com/trailcast/trailcast/pipeline"
@@ -348,12 +347,6 @@ func (s *session) room(limit int) int {
 	return room
 }
 
-// parts begins the messages of an event: what each of them carries.
-func (c *composer) parts(ev *pipeline.Event, room int) ([]large.Part, error) {
-	c.begin(ev)
-	return c.o.fit(ev, room-headerSize(c.headers))
-}
-
 // Check implements pipeline.Checker: a server answers, and the stream is as it must be (or is made, with create).
 func (o *Output) Check(ctx context.Context) error {
 	s, err := o.link.get(ctx)
@@ -370,10 +363,10 @@ func (o *Output) Check(ctx context.Context) error {
 // Explain implements pipeline.Explainer. Nothing is sent and no server is asked; Size is what counts toward the
 // server's max_payload.
 func (o *Output) Explain(ev *pipeline.Event) (pipeline.Explanation, error) {
-	headers := o.headers(nil, ev)
+	values := valuesOf(ev, string(o.appendID(nil, ev.Key())))
 	return pipeline.Explanation{
 		Destination: string(o.subject.appendTo(nil, ev)),
-		Headers:     headers,
-		Size:        headerSize(headers) + len(ev.Raw),
+		Headers:     values.list(nil),
+		Size:        values.size() + len(ev.Raw),
 	}, nil
 }

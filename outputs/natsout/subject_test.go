@@ -131,7 +131,8 @@ func FuzzSubjectToken(f *testing.F) {
 		if !covers(s.pattern, subject) || !plainSubject(subject) || len(subject) > maxSubject {
 			t.Errorf("value %q gives the subject %q, which does not match %s", value, subject, s.pattern)
 		}
-		for _, h := range o.headers(nil, &ev) {
+		values := valuesOf(&ev, msgID(o, ev.Key()))
+		for _, h := range values.list(nil) {
 			if strings.ContainsAny(h[1], "\r\n\x00") || strings.TrimSpace(h[1]) != h[1] || h[1] == "" {
 				t.Errorf("value %q gives the header %q", value, h)
 			}
@@ -143,7 +144,7 @@ func TestDifferentKeysHaveDifferentMessageIDs(t *testing.T) {
 	o := &Output{idPrefix: "bus:"}
 	seen := map[string]string{}
 	for _, key := range append(hostile(), "a b", "a_b", "a\nb", "a\tb", "a", "a ", " a", "bus:a", strings.Repeat("k", 10<<10)+"x") {
-		id := o.msgID(key)
+		id := msgID(o, key)
 		if other, ok := seen[id]; ok {
 			t.Errorf("keys %q and %q have the same message id %q", key, other, id)
 		}

@@ -1,6 +1,7 @@
 package natsout
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,9 +22,11 @@ import (
 // itself when no stream answers. Here an event that fails is the engine's to send again.
 type window struct {
 	nc     *nats.Conn
-	stream string      // that must confirm
-	inbox  string      // confirmations arrive on inbox.<token>
-	free   chan uint32 // numbers of free slots
+	stream string // that must confirm
+
+	confirmed string      // how the server writes a confirmation: a number and the closing brace follow
+	inbox     string      // what the subjects of confirmations begin with; a token follows
+	free      chan uint32 // numbers of free slots
 
 	mu    sync.Mutex
 	slots []slot
@@ -37,11 +40,12 @@ type slot struct {
 }
 
 func openWindow(nc *nats.Conn, stream string, size int) (*window, error) {
-	w := &window{nc: nc, stream: stream, inbox: nc.NewInbox(), free: make(chan uint32, size), slots: make([]slot, size)}
+	w := &window{nc: nc, stream: stream, inbox: nc.NewInbox() + ".", free: make(chan uint32, size), slots: make([]slot, size)}
+	w.confirmed = fmt.Sprintf(`{"stream":%s,"seq":`, rawjson.AppendString(nil, stream))
 	for i := range size {
 		w.free <- uint32(i)
 	}
-	sub, err := nc.Subscribe(w.inbox+".*", w.confirm)
+	sub, err := nc.Subscribe(w.inbox+"*", w.confirm)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +54,8 @@ func openWindow(nc *nats.Conn, stream string, size int) (*window, error) {
 
 // flight is one Write's messages.
 type flight struct {
+	replies texts // the sender's
+
 	mu     sync.Mutex
 	errs   []error // by event; nil: confirmed, when all is done
 	open   int     // messages without confirmation, plus one while more may come
@@ -117,8 +123,8 @@ func (w *window) send(ctx context.Context, s *session, f *flight, index int, msg
 	sl.flight, sl.index, sl.subject = f, index, msg.Subject
 	w.mu.Unlock()
 
-	var token [24]byte
-	msg.Reply = w.inbox + "." + string(appendToken(token[:0], number, use))
+	var token [128]byte
+	msg.Reply = f.replies.keep(appendToken(append(token[:0], w.inbox...), number, use))
 	err := w.nc.PublishMsg(msg)
 	if err == nil {
 		// onClosed may have failed all slots before this one was taken.
@@ -223,7 +229,27 @@ func (w *window) confirm(msg *nats.Msg) {
 	if err != nil {
 		return // nobody sends this
 	}
-	w.end(uint32(n), uint32(n>>32), ackError(msg, w.stream))
+	if w.confirms(msg.Data) {
+		err = nil
+	} else {
+		err = ackError(msg, w.stream)
+	}
+	w.end(uint32(n), uint32(n>>32), err)
+}
+
+// confirms reports whether an answer is a confirmation as the server mostly writes it; ackError decides on all others.
+func (w *window) confirms(answer []byte) bool {
+	rest, ok := bytes.CutPrefix(answer, []byte(w.confirmed))
+	last := len(rest) - 1
+	if !ok || last < 1 || rest[last] != '}' {
+		return false
+	}
+	for _, c := range rest[:last] {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return rest[0] != '0'
 }
 
 var errNoStream = errors.New("no stream listens on the subject, or its leader is away")

@@ -1,0 +1,124 @@
+package fileout
+
+import (
+	"io"
+	"slices"
+
+	"github.com/trailcast/trailcast/internal/rawjson"
+	"github.com/trailcast/trailcast/pipeline"
+)
+
+// addition is what one append adds to a file.
+type addition interface {
+	size() int64
+	// writeTo writes all of it from an offset on, and returns its size.
+	writeTo(to io.WriterAt, at int64) (size int64, err error)
+}
+
+// bytesOf is an addition that is in memory.
+type bytesOf []byte
+
+func (b bytesOf) size() int64 { return int64(len(b)) }
+
+func (b bytesOf) writeTo(to io.WriterAt, at int64) (int64, error) {
+	n, err := to.WriteAt(b, at)
+	return int64(n), err
+}
+
+// lines are some of a Write's events, each as a line.
+type lines struct {
+	events  []pipeline.Event
+	indexes []int
+}
+
+// appendTo appends the lines.
+func (l lines) appendTo(dst []byte) []byte {
+	size := 0
+	for _, i := range l.indexes {
+		size += len(l.events[i].Raw) + 1
+	}
+	dst = slices.Grow(dst, size)
+	for _, i := range l.indexes {
+		dst = appendLine(dst, l.events[i].Raw)
+	}
+	return dst
+}
+
+// scratch is memory for writing to one file at a time.
+type scratch struct {
+	block        []byte
+	text, packed []byte // of what is compressed
+}
+
+// scratch takes used memory, or makes some.
+func (o *Output) scratch() *scratch {
+	select {
+	case s := <-o.spare:
+		return s
+	default:
+		return new(scratch)
+	}
+}
+
+// giveBack keeps memory for the next file. The texts of a few files at most are kept, and of none that was very large.
+func (o *Output) giveBack(s *scratch) {
+	if len(o.spare) >= writers || cap(s.text)+cap(s.packed) > 2*packedBatch {
+		s.text, s.packed = nil, nil
+	}
+	o.spare <- s // has room for as many as there are turns
+}
+
+// blockSize is written at once: enough for a call to cost nothing beside the copying, and little enough for the
+// processor's cache.
+const blockSize = 256 << 10
+
+// written is lines that are put together in a block while they are written.
+type written struct {
+	lines
+	scratch *scratch
+}
+
+func (w *written) size() (n int64) {
+	for _, i := range w.indexes {
+		n += lineSize(w.events[i].Raw)
+	}
+	return n
+}
+
+func (w *written) writeTo(to io.WriterAt, at int64) (size int64, err error) {
+	if w.scratch.block == nil {
+		w.scratch.block = make([]byte, 0, blockSize)
+	}
+	block := w.scratch.block
+	for _, i := range w.indexes {
+		raw := w.events[i].Raw
+		if len(block) > 0 && len(block)+len(raw)+1 > blockSize {
+			n, err := to.WriteAt(block, at+size)
+			if size += int64(n); err != nil {
+				return size, err
+			}
+			block = w.scratch.block
+		}
+		block = appendLine(block, raw) // one that is larger than the block gets memory of its own
+	}
+	n, err := to.WriteAt(block, at+size)
+	return size + int64(n), err
+}
+
+// appendLine appends an event and a line end. An event that has line ends between its tokens loses all such space.
+func appendLine(dst, raw []byte) []byte {
+	if hasLineEnd(raw) {
+		dst = rawjson.AppendCompact(dst, raw)
+	} else {
+		dst = append(dst, raw...)
+	}
+	return append(dst, '\n')
+}
+
+// lineSize is the length of what appendLine appends.
+func lineSize(raw []byte) int64 {
+	if hasLineEnd(raw) {
+		return int64(len(appendLine(nil, raw)))
+	}
+	return int64(len(raw)) + 1
+}
