@@ -26,9 +26,7 @@ func benchmarkProgram(b *testing.B, text string) {
 			ev := &events[i%len(events)]
 			b.SetBytes(int64(len(ev.Raw)))
 			i++
-			made, verdict := p.OnBytes(ev, out[:0])
-			if verdict != Undecided {
-				out = made
+			if p.OnBytes(ev, func(made []byte, _ bool) { out = append(out[:0], made...) }) {
 				continue
 			}
 			fresh := pipeline.NewEvent(&pipeline.Record{Raw: ev.Raw, Kind: ev.Record.Kind, Notes: ev.Record.Notes}) // not decoded yet

@@ -7,7 +7,7 @@ import (
 	"github.com/trailcast/trailcast/internal/rawjson"
 )
 
-// Drops is asked before an event is checked: whatever stands inside of it, it answers.
+// Drops is asked before an event is checked: whatever stands inside of it, it answers. So does OnBytes, with whatever results.
 func FuzzDropsOfBrokenEvents(f *testing.F) {
 	var dropping []*Program
 	for _, text := range append(conditions, `any(.resources[]?; .ARN == "x")`, `.userIdentity | length > 1`, `.eventName | test("^G")`, `.eventName < .userIdentity`,
@@ -17,6 +17,13 @@ func FuzzDropsOfBrokenEvents(f *testing.F) {
 			f.Fatal(err)
 		}
 		dropping = append(dropping, p)
+	}
+	for _, text := range append(programs, `[.eventName, .readOnly, .userIdentity?.type?] | @tsv`, `[..] | unique | length`, `[.. | scalars] | join("-")?`,
+		`.userIdentity | to_entries`, `.resources[:1], .eventName[1:]`, `"\(.eventName)" + .eventID`, `.resources + [1] | sort_by(.ARN)`, `[.. | strings] | add`,
+		`.resources | map(.ARN?) | @csv`, `(.eventName | tonumber) + 1`, `reduce .. as $x (0; . + ($x | length?))`, `.eventName | split("e") | last`) {
+		if p, err := Compile(conf.Text{Value: text}, Options{}); err == nil && p.native.whole != nil {
+			dropping = append(dropping, p)
+		}
 	}
 	for _, raw := range []string{`{"eventName":"}`, `{"eventName":"x`, `{"a" "b"}`, `{"readOnly":tru}`, `{"resources":[{"ARN":]}`, `{"eventName":"\u00"}`, `{"userIdentity":{"type":}}`,
 		`{"resources":[1 2,,]}`, `{"userIdentity":-}`, `{"resources":[[{]}]}`, `{"userIdentity":{"a":1,,"b"},"resources":{}}`} {
@@ -31,6 +38,7 @@ func FuzzDropsOfBrokenEvents(f *testing.F) {
 		for _, ev := range variants(rawjson.ToValidUTF8(raw))[:2] {
 			for _, p := range dropping {
 				p.Drops(&ev)
+				p.OnBytes(&ev, func([]byte, bool) {})
 			}
 		}
 	})

@@ -12,12 +12,22 @@ func (f *frame) append(dst []byte, n *node) ([]byte, status) {
 	switch n.op {
 	case opObject:
 		return f.appendObject(dst, n)
+	case opDynamic:
+		return f.appendDynamic(dst, n)
 	case opArray:
 		return f.appendArray(dst, n)
 	case opText:
 		return f.appendText(dst, n)
 	case opEdit:
 		return f.appendEdited(dst, n)
+	case opFormat:
+		return f.appendFormatted(dst, n)
+	case opForeign:
+		return f.appendForeign(dst, n)
+	case opJoin:
+		return f.appendJoined(dst, n)
+	case opSum, opSort, opUnique, opKeys, opEntries, opFromEntries, opMapValues, opWalk, opReverse, opSplit:
+		return f.appendMade(dst, n)
 	case opThen, opTry:
 		if _, s := f.eval(n.a); s != found {
 			return dst, s
@@ -75,51 +85,21 @@ func (f *frame) appendArray(dst []byte, n *node) ([]byte, status) {
 		return append(dst, ']'), found
 	}
 	from := len(dst)
-	dst, s := f.appendStream(dst, n.a)
-	if s != found {
+	if s := f.each(n.a, func(v value) status {
+		dst = append(v.append(dst), ',')
+		return found
+	}); s != found {
 		return dst, s
 	}
-	if len(dst) > from { // the last comma
-		dst = dst[:len(dst)-1]
-	}
-	return append(dst, ']'), found
+	return endList(dst, from, ']'), found
 }
 
-// appendStream appends each result with a comma behind it.
-func (f *frame) appendStream(dst []byte, n *node) ([]byte, status) {
-	switch n.op {
-	case opComma:
-		for _, part := range n.list {
-			var s status
-			if dst, s = f.appendStream(dst, part); s != found {
-				return dst, s
-			}
-		}
-		return dst, found
-	case opEach, opEachQuiet:
-		source, s := f.eval(n.a)
-		if s != found {
-			return dst, endOfStream(s)
-		}
-		if source.kind != rawjson.Array {
-			return dst, notAnArray(n, source.kind)
-		}
-		outer := f.element
-		s = found
-		_ = rawjson.EachElement(source.raw, func(_ int, raw []byte) bool {
-			f.element = rawValue(raw)
-			dst, s = f.appendStream(dst, n.b)
-			return s == found
-		})
-		f.element = outer
-		return dst, s
+// endList closes a list that begins at from and has a comma behind each part.
+func endList(dst []byte, from int, closing byte) []byte {
+	if len(dst) > from {
+		dst = dst[:len(dst)-1]
 	}
-	from := len(dst)
-	dst, s := f.append(dst, n)
-	if s != found {
-		return dst[:from], endOfStream(s)
-	}
-	return append(dst, ','), found
+	return append(dst, closing)
 }
 
 // appendText appends an interpolated string. A string of the event that is all of it keeps its bytes.
@@ -155,7 +135,7 @@ func (f *frame) evalText(n *node) (value, status) {
 	if s != found {
 		return v, s
 	}
-	return v.apply(&toString)
+	return f.apply(&v, &toString)
 }
 
 var toString = node{op: opToString}
@@ -163,7 +143,7 @@ var toString = node{op: opToString}
 // appendInside appends a string as it is written between quotes.
 func (v *value) appendInside(dst []byte) []byte {
 	if v.raw != nil && bytes.IndexByte(v.raw, '\\') < 0 {
-		return append(dst, v.raw[1:len(v.raw)-1]...)
+		return append(dst, v.body()...)
 	}
 	at := len(dst)
 	dst = rawjson.AppendString(dst, v.string())

@@ -1,9 +1,7 @@
 package jq
 
 import (
-	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,11 +14,16 @@ import (
 // compiler makes nodes of the parts of gojq's syntax tree that it knows. All of its methods return nil for what is left to
 // gojq.
 type compiler struct {
-	paths  []*node        // the nodes of paths
-	vars   map[string]any // of the program, by $name
-	facts  []factsFunc
-	last   *gojq.Object // the object whose keys keep the order in which they are written
-	reason string       // the first construct that is not known
+	paths   []*node        // the nodes of paths
+	bound   []variable     // those of as and reduce that are in sight
+	slots   int            // how many such variables there are
+	defs    []*definition  // the program's functions that are in sight
+	inlined int            // how often such ones were called
+	vars    map[string]any // of the program, by $name
+	facts   []factsFunc
+	last    *gojq.Object // the object whose keys keep the order in which they are written
+	calls   []string     // which gojq runs on what stands before them
+	reason  string       // the first construct that is not known
 }
 
 var eventNode = &node{op: opEvent}
@@ -33,41 +36,51 @@ func (c *compiler) refuse(what fmt.Stringer) *node {
 	return nil
 }
 
-// query compiles an expression of one result at most. in is its input.
+// query compiles an expression. in is its input.
 func (c *compiler) query(q *gojq.Query, in *node) *node {
 	switch {
 	case q == nil || in == nil:
 		return nil
-	case len(q.FuncDefs) > 0 || len(q.Patterns) > 0 || len(q.Imports) > 0 || q.Meta != nil:
+	case len(q.Imports) > 0 || q.Meta != nil:
 		return c.refuse(q)
+	case len(q.FuncDefs) > 0:
+		return c.defined(q, in)
+	case len(q.Patterns) > 0:
+		return c.as(q, in)
 	case q.Term != nil:
 		return c.term(q.Term, in)
 	}
 	switch q.Op {
 	case gojq.OpPipe:
 		return c.pipe(q, in)
+	case gojq.OpComma:
+		a, b := c.query(q.Left, in), c.query(q.Right, in)
+		if a == nil || b == nil {
+			return nil
+		}
+		return &node{op: opComma, list: []*node{a, b}}
 	case gojq.OpAnd, gojq.OpOr:
 		return c.logical(q, in)
 	case gojq.OpAlt:
-		a, b := c.scalar(q.Left, in), c.query(q.Right, in)
+		a, b := c.single(q.Left, in), c.query(q.Right, in)
 		if a == nil || b == nil {
 			return nil
 		}
 		return &node{op: opAlternative, a: a, b: b}
 	case gojq.OpEq, gojq.OpNe, gojq.OpLt, gojq.OpLe, gojq.OpGt, gojq.OpGe:
 		return c.comparison(q, in)
-	case gojq.OpAdd:
-		return c.merge(q, in)
+	case gojq.OpAdd, gojq.OpSub, gojq.OpMul, gojq.OpDiv, gojq.OpMod:
+		return c.arithmetic(q, in)
 	case gojq.OpAssign:
 		return c.assign(q, in)
 	}
 	return c.refuse(q)
 }
 
-// scalar is query for what has bytes.
-func (c *compiler) scalar(q *gojq.Query, in *node) *node {
+// single is query for what yields one result at most.
+func (c *compiler) single(q *gojq.Query, in *node) *node {
 	n := c.query(q, in)
-	if n != nil && n.builds() {
+	if n != nil && n.streams() {
 		return c.refuse(q)
 	}
 	return n
@@ -77,23 +90,120 @@ func (c *compiler) pipe(q *gojq.Query, in *node) *node {
 	if n := c.collected(q, in); n != nil {
 		return n
 	}
-	left := c.scalar(q.Left, in)
+	left := c.query(q.Left, in)
 	if left == nil {
 		return nil
 	}
-	right := c.query(q.Right, left.source())
-	if right == nil {
-		return nil
+	return behind(left, func(in *node) *node { return c.query(q.Right, in) })
+}
+
+// behind puts something behind an expression: next makes it for its input.
+func behind(left *node, next func(in *node) *node) *node {
+	if left.streams() || left.builds() {
+		element := &node{op: opElement}
+		right := next(element)
+		switch {
+		case right == nil || right == element:
+			return orElse(right, left)
+		case right.a == element && right.takesList() && left.op == opArray:
+			right.a = left // which is never made then
+			return right
+		}
+		return &node{op: opBind, a: left, b: right}
 	}
-	if right == left.source() {
+	right := next(left.source())
+	switch right {
+	case nil:
+		return nil
+	case left.source():
 		return left
 	}
 	return then(left, right)
 }
 
+func orElse(n, other *node) *node {
+	if n == nil {
+		return nil
+	}
+	return other
+}
+
+// takesList reports whether a node takes the results of a stream as they come, instead of an array of them.
+func (n *node) takesList() bool { return n.op == opFormat || n.op == opJoin }
+
+// as compiles left as $x | right.
+func (c *compiler) as(q *gojq.Query, in *node) *node {
+	if len(q.Patterns) != 1 || q.Patterns[0].Name == "" || q.Op != gojq.OpPipe {
+		return c.refuse(q.Patterns[0])
+	}
+	left := c.query(q.Left, in)
+	if left == nil {
+		return nil
+	}
+	n := &node{op: opAs, a: left}
+	n.n = c.bind(q.Patterns[0].Name)
+	n.b = c.query(q.Right, in)
+	c.unbind()
+	if n.b == nil {
+		return nil
+	}
+	return n
+}
+
+// variable is one that a program binds.
+type variable struct {
+	name string
+	slot int
+}
+
+// bind brings a variable into sight, which has a slot that no other one has.
+func (c *compiler) bind(name string) (slot int) {
+	slot = c.slots
+	c.slots++
+	c.bound = append(c.bound, variable{name, slot})
+	return slot
+}
+
+func (c *compiler) unbind() { c.bound = c.bound[:len(c.bound)-1] }
+
+// reduce compiles reduce stream as $x (start; update).
+func (c *compiler) reduce(r *gojq.Reduce, in *node) *node {
+	if len(r.Patterns) != 1 || r.Patterns[0].Name == "" {
+		return c.refuse(r)
+	}
+	n := &node{op: opReduce, a: c.query(r.Query, in), b: c.single(r.Start, in)}
+	n.n = c.bind(r.Patterns[0].Name)
+	n.c = c.single(r.Update, &node{op: opElement})
+	c.unbind()
+	if n.a == nil || n.b == nil || n.c == nil {
+		return nil
+	}
+	return n
+}
+
+// arithmetic compiles +, -, *, / and %.
+func (c *compiler) arithmetic(q *gojq.Query, in *node) *node {
+	if q.Op == gojq.OpAdd {
+		if n := c.merge(q, in); n != nil {
+			return n
+		}
+	}
+	ops := map[gojq.Operator]operation{
+		gojq.OpAdd: opPlus, gojq.OpSub: opMinus, gojq.OpMul: opTimes, gojq.OpDiv: opOver, gojq.OpMod: opModulo,
+	}
+	a, b := c.single(q.Left, in), c.single(q.Right, in)
+	if a == nil || b == nil {
+		return nil
+	}
+	if a.op == opObject || b.op == opObject {
+		return c.refuse(q)
+	}
+	return &node{op: ops[q.Op], a: a, b: b}
+}
+
 // logical compiles and, or. What compares one path with several strings becomes a set.
 func (c *compiler) logical(q *gojq.Query, in *node) *node {
-	a, b := c.scalar(q.Left, in), c.scalar(q.Right, in)
+	a, b := c.single(q.Left, in), c.single(q.Right, in)
 	if a == nil || b == nil {
 		return nil
 	}
@@ -135,7 +245,7 @@ func setOf(a *node, literals []*node) *node {
 }
 
 func (c *compiler) comparison(q *gojq.Query, in *node) *node {
-	a, b := c.scalar(q.Left, in), c.scalar(q.Right, in)
+	a, b := c.single(q.Left, in), c.single(q.Right, in)
 	if a == nil || b == nil {
 		return nil
 	}
@@ -147,28 +257,47 @@ func (c *compiler) comparison(q *gojq.Query, in *node) *node {
 }
 
 func (c *compiler) term(t *gojq.Term, in *node) *node {
-	n := c.base(t, in)
+	n := c.suffixes(c.base(t, in), t.SuffixList, in)
+	if n == nil {
+		c.refuse(t)
+	}
+	return n
+}
+
+// suffixes compiles what stands behind a term. in is the input of the term.
+func (c *compiler) suffixes(n *node, list []*gojq.Suffix, in *node) *node {
 	before := in // the input of the last suffix
-	for i, s := range t.SuffixList {
+	for i, s := range list {
 		if n == nil {
 			return nil
 		}
-		if n.builds() {
-			return c.refuse(t)
+		if !s.Optional && (n.streams() || n.builds()) {
+			return behind(n, func(in *node) *node { return c.suffixes(in, list[i:], in) })
 		}
 		switch {
 		case s.Index != nil:
 			before = n
 			if n = c.index(s.Index, n.source()); n == nil {
-				return c.refuse(t)
+				return nil
 			}
 			n = then(before, n)
-		case s.Optional && i > 0 && t.SuffixList[i-1].Optional:
+		case s.Iter:
+			each := &node{op: opEach, a: n}
+			list = list[i+1:]
+			if len(list) > 0 && list[0].Optional {
+				if each.op, list = opEachQuiet, list[1:]; len(list) > 0 && list[0].Optional {
+					return nil
+				}
+			}
+			element := &node{op: opElement}
+			if each.b = c.suffixes(element, list, element); each.b == nil {
+				return nil
+			}
+			return each
+		case i > 0 && list[i-1].Optional:
 			before, n = in, &node{op: opTry, a: in, b: n}
-		case s.Optional:
+		default:
 			n = &node{op: opTry, a: before, b: n}
-		default: // .[]
-			return c.refuse(t)
 		}
 	}
 	return n
@@ -193,7 +322,7 @@ func (c *compiler) base(t *gojq.Term, in *node) *node {
 		if t.Array.Query == nil {
 			return &node{op: opArray}
 		}
-		if s := c.stream(t.Array.Query, in); s != nil {
+		if s := c.query(t.Array.Query, in); s != nil {
 			return &node{op: opArray, a: s}
 		}
 		return nil
@@ -201,6 +330,20 @@ func (c *compiler) base(t *gojq.Term, in *node) *node {
 		return c.text(t.Str, in)
 	case gojq.TermTypeIf:
 		return c.conditional(t.If, in)
+	case gojq.TermTypeReduce:
+		return c.reduce(t.Reduce, in)
+	case gojq.TermTypeRecurse:
+		return &node{op: opRecurse, a: in}
+	case gojq.TermTypeFormat:
+		switch f := formatOf(t.Format); {
+		case t.Str != nil:
+		case f != nil:
+			return &node{op: opFormat, a: in, format: f}
+		case t.Format == "@json":
+			return &node{op: opToJSON, a: in}
+		case t.Format == "@text":
+			return &node{op: opToString, a: in}
+		}
 	case gojq.TermTypeTry:
 		if t.Try.Catch == nil {
 			if body := c.query(t.Try.Body, in); body != nil {
@@ -256,7 +399,10 @@ func (c *compiler) index(i *gojq.Index, of *node) *node {
 	if key := keyOf(i); key != nil {
 		return c.member(of, *key)
 	}
-	if i.Start != nil && !i.IsSlice && i.Start.Term != nil && len(i.Start.Term.SuffixList) == 0 {
+	if i.IsSlice {
+		return c.slice(i, of)
+	}
+	if i.Start != nil && i.Start.Term != nil && len(i.Start.Term.SuffixList) == 0 {
 		if v, ok := c.constant(i.Start.Term); ok && v.kind == rawjson.Number {
 			if n, err := strconv.Atoi(v.text); err == nil && of.op != opEvent {
 				return &node{op: opAt, a: of, n: n}
@@ -264,6 +410,29 @@ func (c *compiler) index(i *gojq.Index, of *node) *node {
 		}
 	}
 	return nil
+}
+
+// slice compiles .[from:to].
+func (c *compiler) slice(i *gojq.Index, of *node) *node {
+	n := &node{op: opSlice, a: of}
+	for _, bound := range []struct {
+		q    *gojq.Query
+		into **int
+	}{{i.Start, &n.from}, {i.End, &n.to}} {
+		if bound.q == nil {
+			continue
+		}
+		if bound.q.Term == nil || len(bound.q.Term.SuffixList) > 0 {
+			return nil
+		}
+		v, ok := c.constant(bound.q.Term)
+		at, err := strconv.Atoi(v.text)
+		if !ok || v.kind != rawjson.Number || err != nil {
+			return nil
+		}
+		*bound.into = &at
+	}
+	return n
 }
 
 // keyOf returns the key of .key, ."key" and .["key"]; nil of anything else.
@@ -311,7 +480,7 @@ func (c *compiler) path(path []string) *node {
 }
 
 func (c *compiler) conditional(i *gojq.If, in *node) *node {
-	n := &node{op: opIf, a: c.scalar(i.Cond, in), b: c.query(i.Then, in)}
+	n := &node{op: opIf, a: c.single(i.Cond, in), b: c.query(i.Then, in)}
 	switch {
 	case len(i.Elif) > 0:
 		n.c = c.conditional(&gojq.If{Cond: i.Elif[0].Cond, Then: i.Elif[0].Then, Elif: i.Elif[1:], Else: i.Else}, in)
@@ -326,56 +495,10 @@ func (c *compiler) conditional(i *gojq.If, in *node) *node {
 	return n
 }
 
-// object compiles an object with plain keys. Only the object that a program builds at its end keeps their order.
-func (c *compiler) object(o *gojq.Object, in *node) *node {
-	n := &node{op: opObject}
-	for _, kv := range o.KeyVals {
-		var key string
-		switch {
-		case kv.Key != "":
-			key = kv.Key
-		case kv.KeyString != nil && kv.KeyString.Queries == nil:
-			key = kv.KeyString.Str
-		default:
-			return c.refuse(kv)
-		}
-		var v *node
-		switch {
-		case strings.HasPrefix(kv.Key, "$"):
-			key = key[1:]
-			if kv.Val == nil {
-				v = c.variable(kv.Key)
-			}
-		case kv.Val != nil:
-			v = c.query(kv.Val, in)
-		default:
-			v = c.member(in, key)
-		}
-		if v == nil || slices.ContainsFunc(n.members, func(m member) bool { return m.key == key }) {
-			return c.refuse(kv)
-		}
-		n.members = append(n.members, member{key: key, begin: append(rawjson.AppendString(nil, key), ':'), value: v})
-	}
-	if o != c.last {
-		// The order of evaluation is that of the source, which matters where one value is missing and another one fails.
-		if !slices.IsSortedFunc(n.members, byKey) {
-			for _, m := range n.members {
-				if !m.value.certain() {
-					return c.refuse(o)
-				}
-			}
-			slices.SortFunc(n.members, byKey)
-		}
-	}
-	return n
-}
-
-func byKey(a, b member) int { return cmp.Compare(a.key, b.key) }
-
 // certain reports whether a node never yields nothing. It may fail.
 func (n *node) certain() bool {
 	switch n.op {
-	case opLiteral, opFact, opEvent, opElement, opPath, opType, opArray:
+	case opLiteral, opFact, opEvent, opElement, opPath, opType, opArray, opVar:
 		return true
 	case opAlternative:
 		return n.b.certain()
@@ -396,7 +519,7 @@ func (n *node) certain() bool {
 	case opMember, opAt, opNot, opLength, opToString, opLower, opUpper, opTrimPrefix, opTrimSuffix, opIn, opTest, opStartsWith,
 		opEndsWith, opContains, opInside, opIndexOf, opHas:
 		return n.a.certain()
-	case opEqual, opUnequal, opLess, opLessEqual, opGreater, opGreaterEqual, opAnd, opOr:
+	case opEqual, opUnequal, opLess, opLessEqual, opGreater, opGreaterEqual, opAnd, opOr, opPlus, opMinus, opTimes, opOver, opModulo:
 		return n.a.certain() && n.b.certain()
 	}
 	return false
@@ -409,92 +532,11 @@ func (c *compiler) text(s *gojq.String, in *node) *node {
 	}
 	n := &node{op: opText}
 	for _, q := range s.Queries {
-		part := c.scalar(q, in)
+		part := c.single(q, in)
 		if part == nil {
 			return nil
 		}
 		n.list = append(n.list, part)
-	}
-	return n
-}
-
-// stream compiles an expression of any number of results.
-func (c *compiler) stream(q *gojq.Query, in *node) *node {
-	if q == nil || len(q.FuncDefs) > 0 || len(q.Patterns) > 0 || len(q.Imports) > 0 {
-		return nil
-	}
-	if q.Term == nil && q.Op == gojq.OpComma {
-		a, b := c.stream(q.Left, in), c.stream(q.Right, in)
-		if a == nil || b == nil {
-			return nil
-		}
-		return &node{op: opComma, list: []*node{a, b}}
-	}
-	if q.Term == nil && q.Op == gojq.OpPipe {
-		if left := iterates(q.Left); left {
-			return c.streamed(c.stream(q.Left, in), func(element *node) *node { return c.stream(q.Right, element) })
-		}
-	}
-	if q.Term != nil && q.Term.Type == gojq.TermTypeQuery && len(q.Term.SuffixList) == 0 {
-		return c.stream(q.Term.Query, in)
-	}
-	if q.Term != nil {
-		if i := slices.IndexFunc(q.Term.SuffixList, func(s *gojq.Suffix) bool { return s.Iter }); i >= 0 {
-			return c.iteration(q.Term, i, in)
-		}
-	}
-	return c.query(q, in)
-}
-
-// iterates reports whether a query ends in .[].
-func iterates(q *gojq.Query) bool {
-	return q.Term != nil && slices.ContainsFunc(q.Term.SuffixList, func(s *gojq.Suffix) bool { return s.Iter })
-}
-
-// streamed puts something behind each result of a stream.
-func (c *compiler) streamed(s *node, next func(element *node) *node) *node {
-	if s == nil {
-		return nil
-	}
-	if s.op != opEach && s.op != opEachQuiet {
-		if s.streams() || s.builds() {
-			return nil
-		}
-		rest := next(s.source())
-		if rest == nil {
-			return nil
-		}
-		return then(s, rest)
-	}
-	body := c.streamed(s.b, next)
-	if body == nil {
-		return nil
-	}
-	return &node{op: s.op, a: s.a, b: body}
-}
-
-// iteration compiles a term whose i-th suffix is the first .[].
-func (c *compiler) iteration(t *gojq.Term, i int, in *node) *node {
-	head := *t
-	head.SuffixList = t.SuffixList[:i]
-	source := c.term(&head, in)
-	if source == nil || source.builds() || source.streams() {
-		return c.refuse(t)
-	}
-	n := &node{op: opEach, a: source}
-	rest := t.SuffixList[i+1:]
-	if len(rest) > 0 && rest[0].Optional {
-		n.op = opEachQuiet
-		rest = rest[1:]
-	}
-	element := &node{op: opElement}
-	tail := &gojq.Term{Type: gojq.TermTypeIdentity, SuffixList: rest}
-	if len(rest) > 0 && rest[0].Optional {
-		return c.refuse(t)
-	}
-	n.b = c.stream(&gojq.Query{Term: tail}, element)
-	if n.b == nil {
-		return nil
 	}
 	return n
 }
@@ -514,38 +556,23 @@ func (c *compiler) collected(q *gojq.Query, in *node) *node {
 	switch signature(f.Name, len(f.Args)) {
 	case "index/1":
 		key := textOf(f.Args[0])
-		if s := c.scalars(t.Array.Query, in); s != nil && key != nil {
+		if s := c.query(t.Array.Query, in); s != nil && key != nil {
 			return &node{op: opIndexInStream, a: s, literal: textValue(*key)}
 		}
 	case "any/0", "all/0":
-		if s := c.scalars(t.Array.Query, in); s != nil {
+		if s := c.query(t.Array.Query, in); s != nil {
 			return &node{op: opAny, a: s, b: element, eager: true, all: f.Name == "all"}
 		}
 	}
 	return nil
 }
 
-// scalars is stream for what has bytes.
-func (c *compiler) scalars(q *gojq.Query, in *node) *node {
-	n := c.stream(q, in)
-	if n == nil || !n.plain() {
-		return nil
-	}
-	return n
-}
-
-// plain reports whether no result of a stream is built.
-func (n *node) plain() bool {
-	switch n.op {
-	case opComma:
-		return !slices.ContainsFunc(n.list, func(part *node) bool { return !part.plain() })
-	case opEach, opEachQuiet:
-		return n.b.plain()
-	}
-	return !n.builds()
-}
-
 func (c *compiler) variable(name string) *node {
+	for i := len(c.bound) - 1; i >= 0; i-- {
+		if c.bound[i].name == name {
+			return &node{op: opVar, n: c.bound[i].slot}
+		}
+	}
 	for i := range c.facts {
 		if c.facts[i].variable == name {
 			return &node{op: opFact, fact: &c.facts[i]}
@@ -558,213 +585,4 @@ func (c *compiler) variable(name string) *node {
 		return &node{op: opLiteral, literal: boolValue(v)}
 	}
 	return nil
-}
-
-// call compiles a call of one of jq's functions.
-func (c *compiler) call(f *gojq.Func, in *node) *node {
-	if strings.HasPrefix(f.Name, "$") {
-		if n := c.variable(f.Name); n != nil {
-			return n
-		}
-		return c.refuse(f)
-	}
-	var n *node
-	switch len(f.Args) {
-	case 0:
-		n = c.call0(f.Name, in)
-	case 1:
-		n = c.call1(f, in)
-	case 2:
-		n = c.call2(f, in)
-	}
-	if n == nil {
-		return c.refuse(f)
-	}
-	return n
-}
-
-func (c *compiler) call0(name string, in *node) *node {
-	functions := map[string]operation{
-		"not": opNot, "type": opType, "length": opLength, "tostring": opToString, "ascii_downcase": opLower, "ascii_upcase": opUpper,
-	}
-	if op, ok := functions[name]; ok {
-		return &node{op: op, a: in}
-	}
-	switch name {
-	case "empty":
-		return &node{op: opEmpty}
-	case "any", "all":
-		element := &node{op: opElement}
-		return &node{op: opAny, a: &node{op: opEach, a: in, b: element}, b: element, all: name == "all"}
-	}
-	if keep := kindsOf(name); keep != nil {
-		return &node{op: opKeep, a: in, keep: keep}
-	}
-	return nil
-}
-
-// kindsOf returns what functions like strings let through.
-func kindsOf(name string) func(rawjson.Kind) bool {
-	is := func(kinds ...rawjson.Kind) func(rawjson.Kind) bool {
-		return func(k rawjson.Kind) bool { return slices.Contains(kinds, k) }
-	}
-	not := func(kinds ...rawjson.Kind) func(rawjson.Kind) bool {
-		return func(k rawjson.Kind) bool { return !slices.Contains(kinds, k) }
-	}
-	switch name {
-	case "values":
-		return not(rawjson.Null)
-	case "nulls":
-		return is(rawjson.Null)
-	case "strings":
-		return is(rawjson.String)
-	case "numbers":
-		return is(rawjson.Number)
-	case "booleans":
-		return is(rawjson.True, rawjson.False)
-	case "arrays":
-		return is(rawjson.Array)
-	case "objects":
-		return is(rawjson.Object)
-	case "iterables":
-		return is(rawjson.Array, rawjson.Object)
-	case "scalars":
-		return not(rawjson.Array, rawjson.Object)
-	}
-	return nil
-}
-
-func (c *compiler) call1(f *gojq.Func, in *node) *node {
-	switch f.Name {
-	case "select":
-		if holds := c.scalar(f.Args[0], in); holds != nil {
-			return &node{op: opSelect, a: in, b: holds}
-		}
-		return nil
-	case "IN":
-		return c.isIn(in, f.Args[0], in)
-	case "any", "all":
-		element := &node{op: opElement}
-		if holds := c.scalar(f.Args[0], element); holds != nil {
-			return &node{op: opAny, a: &node{op: opEach, a: in, b: element}, b: holds, all: f.Name == "all"}
-		}
-		return nil
-	case "del":
-		return c.deletion(f, in)
-	}
-	key := textOf(f.Args[0])
-	if key == nil {
-		return nil
-	}
-	functions := map[string]operation{
-		"startswith": opStartsWith, "endswith": opEndsWith, "contains": opContains, "inside": opInside,
-		"ltrimstr": opTrimPrefix, "rtrimstr": opTrimSuffix,
-	}
-	if op, ok := functions[f.Name]; ok {
-		return &node{op: op, a: in, key: *key}
-	}
-	switch f.Name {
-	case "index":
-		return &node{op: opIndexOf, a: in, key: *key, literal: textValue(*key)}
-	case "has":
-		return &node{op: opHas, a: in, b: c.member(in, *key)}
-	case "test":
-		return c.test(*key, "", in)
-	}
-	return nil
-}
-
-func (c *compiler) call2(f *gojq.Func, in *node) *node {
-	switch f.Name {
-	case "test":
-		re, flags := textOf(f.Args[0]), textOf(f.Args[1])
-		if re == nil || flags == nil {
-			return nil
-		}
-		return c.test(*re, *flags, in)
-	case "any", "all":
-		s, holds := c.scalars(f.Args[0], in), c.scalar(f.Args[1], &node{op: opElement})
-		if s == nil || holds == nil {
-			return nil
-		}
-		return &node{op: opAny, a: s, b: holds, all: f.Name == "all"}
-	case "cidr_contains":
-		return c.cidr(f, in)
-	}
-	return nil
-}
-
-// isIn compiles what | IN(alternatives): literals, whose order does not matter.
-func (c *compiler) isIn(what *node, alternatives *gojq.Query, in *node) *node {
-	s := c.scalars(alternatives, in)
-	if s == nil {
-		return nil
-	}
-	literals, ok := s.literals(nil)
-	if !ok {
-		return nil
-	}
-	return setOf(what, literals)
-}
-
-// literals appends the parts of a stream of literals.
-func (n *node) literals(dst []*node) ([]*node, bool) {
-	if n.op == opLiteral {
-		return append(dst, n), true
-	}
-	if n.op != opComma {
-		return nil, false
-	}
-	ok := true
-	for _, part := range n.list {
-		if dst, ok = part.literals(dst); !ok {
-			return nil, false
-		}
-	}
-	return dst, true
-}
-
-// test compiles a regular expression as gojq does.
-func (c *compiler) test(re, flags string, in *node) *node {
-	if strings.Trim(flags, "gim") != "" {
-		return nil
-	}
-	if strings.Contains(flags, "i") {
-		re = "(?i)" + re
-	}
-	if strings.Contains(flags, "m") {
-		re = "(?s)" + re
-	}
-	compiled, err := compilePattern(re)
-	if err != nil {
-		return nil
-	}
-	return &node{op: opTest, a: in, pattern: compiled}
-}
-
-// cidr compiles cidr_contains of literal networks.
-func (c *compiler) cidr(f *gojq.Func, in *node) *node {
-	var nets *node
-	if t := f.Args[0].Term; t != nil && t.Type == gojq.TermTypeArray && len(t.SuffixList) == 0 && t.Array.Query != nil {
-		nets = c.scalars(t.Array.Query, in)
-	} else {
-		nets = c.scalar(f.Args[0], in)
-	}
-	ip := c.scalar(f.Args[1], in)
-	if nets == nil || ip == nil {
-		return nil
-	}
-	literals, ok := nets.literals(nil)
-	if !ok {
-		return nil
-	}
-	n := &node{op: opCIDR, a: ip}
-	for _, l := range literals {
-		prefix, err := netip.ParsePrefix(l.literal.text)
-		if l.literal.kind != rawjson.String || err != nil {
-			return nil
-		}
-		n.nets = append(n.nets, prefix)
-	}
-	return n
 }

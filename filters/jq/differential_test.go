@@ -63,7 +63,11 @@ func (c *choices) path() string {
 }
 
 func (c *choices) stream(depth int) string {
-	switch c.below(6) {
+	switch c.below(8) {
+	case 6:
+		return "(" + c.path() + " | ..)"
+	case 7:
+		return "if " + c.expr(depth-1) + " then " + c.stream(depth-1) + " else empty end"
 	case 0:
 		return c.path() + "[]?"
 	case 1:
@@ -84,7 +88,7 @@ func (c *choices) expr(depth int) string {
 		return c.pick(c.path(), c.path(), c.literal(), ".")
 	}
 	d := depth - 1
-	switch c.below(38) {
+	switch c.below(46) {
 	case 0, 1:
 		return c.path()
 	case 2:
@@ -100,7 +104,7 @@ func (c *choices) expr(depth int) string {
 	case 9:
 		return "(" + c.expr(d) + " | " + c.pick("startswith", "endswith", "contains", "inside", "ltrimstr", "rtrimstr", "index", "has", "test") + "(" + c.text() + "))"
 	case 10:
-		return "(" + c.expr(d) + " | " + c.pick("type", "length", "tostring", "ascii_downcase", "ascii_upcase", "strings", "values", "scalars", "nulls", "objects", "arrays", "numbers", "booleans", "iterables", "any", "all") + ")"
+		return "(" + c.expr(d) + " | " + c.pick("type", "length", "tostring", "@json", "@text", "ascii_downcase", "ascii_upcase", "strings", "values", "scalars", "nulls", "objects", "arrays", "numbers", "booleans", "iterables", "any", "all") + ")"
 	case 11:
 		return "(" + c.path() + " | IN(" + c.literal() + ", " + c.literal() + ", " + c.literal() + "))"
 	case 12:
@@ -147,16 +151,41 @@ func (c *choices) expr(depth int) string {
 		return "(" + c.path() + " as $v | " + c.pick("$v", c.expr(d), "[$v, "+c.expr(d)+"]") + ")"
 	case 34:
 		return "(reduce " + c.path() + "[]? as $v (" + c.expr(d) + "; . + 1))"
-	case 35:
-		return "(" + c.expr(d) + c.pick(" + ", " - ", " * ") + c.expr(d) + ")"
 	case 36:
-		return "(" + c.expr(d) + " | " + c.pick("first(.[]?)", "map(.)", "to_entries", "tojson", "[limit(2; .[]?)]", "keys", "add", `join("-")`, `split("e")`, "@tsv", "@json", "tonumber", `sub("a"; "b")`, "fromjson", `getpath(["x"])`, "[paths]", "[..]", "with_entries(.)", "has(0)", "recurse") + ")"
+		return "(" + c.stream(d) + " | " + c.expr(d) + ")"
+	case 37:
+		return "([" + c.stream(d) + ", " + c.stream(d) + "] | " + c.pick("@tsv", "@csv", `join("-")`, `join("\t\"")`, "unique", "sort", "add", "reverse", "min", "max", "first", "last", ".[0]", ".[1:]", ".[]", "length", "unique_by(type)", "sort_by(.x?)", "map("+c.expr(d)+")", "keys", "index(\"a\")", "contains([1])") + ")"
+	case 38:
+		return "(" + c.path() + " | " + c.pick("keys", "to_entries", "length", ".[]", ".[]?", "..", "tonumber", "tostring", "add", ".[:2]", ".[-3:]", ".[1:2]", `split("e")`, `join(",")`, "unique", "sort", "reverse", "max", "@tsv", "@csv", "[.[]?]", "map_values(.)", "tojson", "fromjson", "tojson | fromjson", "with_entries(select(.value != null))", "with_entries(.value |= tojson)", "with_entries(.key)?", "with_entries("+c.expr(d)+")", "map_values("+c.expr(d)+")", "walk("+c.expr(d)+")", `walk(if type == "string" then "a" else . end)`, "to_entries | from_entries", "group_by(type?)", `sub("a"; "b")`, `gsub("a"; "\"")`, `gsub("x?"; "-")`, `sub("^.|o$"; "")`, "tostring", `gsub("(?<x>[a-z])"; .x)`, `sub("a"; "b", "c")`, `test("a", "b")`, "fromdate", "ltrimstr(.)", "startswith(.x?)", "from_entries", "del(.x?)", `capture("(?<a>.)")`, "min", "first?", "last", "recurse") + ")"
+	case 39:
+		return "(" + c.expr(d) + c.pick(" + ", " - ", " * ", " / ", " % ") + c.expr(d) + ")"
+	case 40:
+		return "(" + c.stream(d) + " as $x | " + c.pick("$x", "{$x}", "[$x, "+c.expr(d)+"]", c.stream(d), "("+c.path()+" as $y | [$x, $y])", "select($x == "+c.expr(d)+")") + ")"
+	case 41:
+		return "reduce " + c.pick(c.path()+"[]?", "("+c.stream(d)+")") + " as $x (" + c.pick("0", "null", `""`, "[]", c.expr(d)) + "; " + c.pick(". + 1", ". + $x", "$x", ". + [$x]", c.expr(d)) + ")"
+	case 42:
+		return c.pick("first", "last", "add") + "(" + c.stream(d) + ")"
+	case 43:
+		return "[limit(" + c.pick("0", "1", "2") + "; " + c.stream(d) + ")]"
+	case 44:
+		return "[(" + c.path() + " | ..) | " + c.pick("strings", "numbers", "scalars", c.expr(d)) + "]" + c.pick("", " | unique", " | length", " | add")
+	case 45:
+		return "(" + c.stream(d) + ")?"
+	case 35:
+		return "(" + c.expr(d) + " | " + c.pick("first(.[]?)", "map(.)", "to_entries", "tojson", "[limit(2; .[]?)]", "keys", "add", `join("-")`, `split("e")`, "@tsv", "@json", "tonumber", `sub("a"; "b")`, "fromjson", `getpath(["x"])`, "[paths]", "[..]", "with_entries(.)", "walk(.)", "walk(numbers // .)", "map_values(tostring)", "with_entries(.value = 1)", "has(0)", "recurse") + ")"
 	}
-	return "(def f: " + c.expr(d) + "; " + c.pick("f", "f | "+c.expr(d)) + ")"
+	return c.pick("(def f: "+c.expr(d)+"; "+c.pick("f", "f | "+c.expr(d), "[f, f]")+")",
+		"(def f: "+c.expr(d)+"; def g(f): f, "+c.path()+" | f; [g("+c.expr(d)+"), f])",
+		"(def f: "+c.expr(d)+"; def g($x; y): def f: $x; [f, y, .x?, (. as $x | y)]; "+c.path()+" as $x | g("+c.expr(d)+"; $x, f))",
+		"(def f: "+c.expr(d)+"; def test(x): x; "+c.path()+" | "+c.pick("test(f)", "map_values(test(.))", "f")+")")
 }
 
 func (c *choices) member(depth int) string {
-	switch c.below(4) {
+	switch c.below(6) {
+	case 4:
+		return "(" + c.stream(depth) + "): " + "(" + c.stream(depth) + ")"
+	case 5:
+		return c.pick(`"\(`+c.expr(depth)+`)"`, "("+c.path()+" | tostring)") + ": (" + c.expr(depth) + ")"
 	case 0:
 		return c.key()
 	case 1:
@@ -172,6 +201,9 @@ func (c *choices) program() string {
 	var steps []string
 	for range c.below(3) {
 		steps = append(steps, "select("+c.expr(2)+")")
+	}
+	if c.below(4) == 3 {
+		return strings.Join(append(steps, c.stream(3)), " | ")
 	}
 	return strings.Join(append(steps, c.expr(3)), " | ")
 }
@@ -239,7 +271,7 @@ func FuzzProgramsAreGojqs(f *testing.F) {
 func differ(t *testing.T, text string, raw []byte) {
 	t.Helper()
 	p, err := Compile(conf.Text{Value: text}, Options{Vars: map[string]any{"team": "a"}})
-	if err != nil || p.endless || strings.Contains(text, "now") {
+	if err != nil || p.endless && (strings.Contains(text, "def ") && !strings.Contains(text, "(def f: ") || strings.Contains(text, "recurse")) || strings.Contains(text, "now") {
 		return
 	}
 	plain := plainly(p)
@@ -287,7 +319,7 @@ func TestProgramsAreGojqs(t *testing.T) {
 		differ(t, text, []byte(event.object(3)))
 	}
 	t.Logf("%d of %d programs are decided on bytes", native, all)
-	if native < all/6 {
+	if native < all/4 {
 		t.Errorf("only %d of %d programs are decided on bytes", native, all)
 	}
 }

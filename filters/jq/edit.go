@@ -20,17 +20,17 @@ type edit struct {
 
 // merge compiles . + {…}.
 func (c *compiler) merge(q *gojq.Query, in *node) *node {
-	left, right := c.scalar(q.Left, in), c.query(q.Right, in)
-	if left == nil || right == nil {
+	if in.op != opEvent || q.Left.Term == nil || q.Left.Term.Type != gojq.TermTypeIdentity || len(q.Left.Term.SuffixList) > 0 {
 		return nil
 	}
-	if left.op != opEvent || right.op != opObject || len(right.members) == 0 {
-		return c.refuse(q)
+	left, right := in, c.single(q.Right, in)
+	if right == nil || right.op != opObject || len(right.members) == 0 {
+		return nil
 	}
 	n := &node{op: opEdit, a: left}
 	for _, m := range right.members {
 		if !m.value.certain() {
-			return c.refuse(q)
+			return nil
 		}
 		n.edits = append(n.edits, edit{key: m.key, begin: m.begin, set: m.value})
 	}
@@ -40,7 +40,7 @@ func (c *compiler) merge(q *gojq.Query, in *node) *node {
 
 // assign compiles .a.b = value.
 func (c *compiler) assign(q *gojq.Query, in *node) *node {
-	path, v := c.scalar(q.Left, in), c.query(q.Right, in)
+	path, v := c.single(q.Left, in), c.single(q.Right, in)
 	if path == nil || v == nil {
 		return nil
 	}
@@ -62,7 +62,7 @@ func (c *compiler) deletion(f *gojq.Func, in *node) *node {
 		if q.Term == nil || q.Term.Type != gojq.TermTypeIndex || len(q.FuncDefs) > 0 {
 			return nil
 		}
-		path := c.scalar(q, in)
+		path := c.single(q, in)
 		if path == nil || path.op != opPath {
 			return nil
 		}
@@ -111,11 +111,6 @@ func (f *frame) appendEdited(dst []byte, n *node) ([]byte, status) {
 		return dst, s
 	}
 	return f.edited(dst, &of, n.edits)
-}
-
-type field struct {
-	key string
-	raw []byte
 }
 
 // edited appends an object, or null, with edits.

@@ -17,9 +17,10 @@ const (
 	found                 // with a value
 	nothing               // with none
 	fails                 // gojq gives an error, and has to say which
+	enough                // of a stream: no more results are wanted
 )
 
-// eval evaluates an expression that is no stream and builds nothing.
+// eval evaluates an expression of one result at most.
 func (f *frame) eval(n *node) (value, status) {
 	switch n.op {
 	case opEvent:
@@ -38,10 +39,25 @@ func (f *frame) eval(n *node) (value, status) {
 		return factOf(n.fact, f.facts), found
 	case opEmpty:
 		return value{}, nothing
+	case opVar:
+		return f.vars[n.n], found
 	case opThen:
 		if _, s := f.eval(n.a); s != found {
 			return value{}, s
 		}
+		return f.eval(n.b)
+	case opBind:
+		v, s := f.eval(n.a)
+		if s != found {
+			return v, s
+		}
+		return f.evalOn(v, n.b)
+	case opAs:
+		v, s := f.eval(n.a)
+		if s != found {
+			return v, s
+		}
+		f.vars[n.n] = v
 		return f.eval(n.b)
 	case opSelect:
 		v, s := f.eval(n.a)
@@ -83,16 +99,34 @@ func (f *frame) eval(n *node) (value, status) {
 		return boolValue(holds), s
 	case opIndexInStream:
 		return f.indexInStream(n)
+	case opFirst, opLast:
+		return f.oneOf(n)
+	case opReduce:
+		return f.reduce(n)
+	case opPlus, opMinus, opTimes, opOver, opModulo:
+		return f.arithmetic(n)
+	}
+	if n.op >= opObject {
+		return f.build(n)
 	}
 	v, s := f.eval(n.a)
 	if s != found {
 		return v, s
 	}
-	return v.apply(n)
+	return f.apply(&v, n)
+}
+
+// evalOn evaluates an expression whose opElement is v.
+func (f *frame) evalOn(v value, n *node) (value, status) {
+	outer := f.element
+	f.element = v
+	w, s := f.eval(n)
+	f.element = outer
+	return w, s
 }
 
 // apply evaluates a function of one value.
-func (v *value) apply(n *node) (value, status) {
+func (f *frame) apply(v *value, n *node) (value, status) {
 	switch n.op {
 	case opMember:
 		switch v.kind {
@@ -121,13 +155,23 @@ func (v *value) apply(n *node) (value, status) {
 	case opType:
 		return textValue(typeName(v.kind)), found
 	case opLength:
-		return v.length()
+		return f.length(v)
+	case opSubstitute:
+		return v.substitute(n)
+	case opToJSON:
+		return f.toJSON(v)
+	case opToNumber:
+		return f.toNumber(v)
+	case opSlice:
+		return f.slice(v, n)
+	case opExtreme:
+		return v.extreme(n)
 	case opToString:
 		switch v.kind {
 		case rawjson.String:
 			return *v, found
 		case rawjson.Object, rawjson.Array:
-			return value{}, unknown
+			return f.toJSON(v)
 		case rawjson.Number:
 			return textValue(v.digits()), found
 		}
@@ -177,20 +221,23 @@ func (v *value) at(n int) value {
 	return at
 }
 
-func (v *value) length() (value, status) {
+func (f *frame) length(v *value) (value, status) {
 	switch v.kind {
 	case rawjson.Null:
-		return intValue(0), found
+		return f.integer(0)
 	case rawjson.String:
-		return intValue(utf8.RuneCountInString(v.string())), found
+		return f.integer(utf8.RuneCountInString(v.string()))
 	case rawjson.Number:
 		return value{kind: rawjson.Number, text: strings.TrimPrefix(v.digits(), "-")}, found
 	case rawjson.Array:
 		count := 0
 		_ = rawjson.EachElement(v.raw, func(int, []byte) bool { count++; return true })
-		return intValue(count), found
+		return f.integer(count)
 	case rawjson.Object:
-		return value{}, unknown // keys may stand there twice
+		from := f.openFields(v)
+		n := len(f.fields) - from
+		f.closeFields(from)
+		return f.integer(n)
 	}
 	return value{}, fails
 }
@@ -242,8 +289,7 @@ func (f *frame) truth(n *node) (bool, status) {
 		v, s := f.eval(n.a)
 		return s == found && n.containsIP(&v), s
 	case opAny:
-		holds, s := f.any(n.a, n)
-		return holds != n.all, s
+		return f.any(n)
 	case opIn, opStartsWith, opEndsWith, opContains, opInside, opTest:
 		v, s := f.eval(n.a)
 		switch {
@@ -256,8 +302,27 @@ func (f *frame) truth(n *node) (bool, status) {
 		}
 		return n.matches(v.string()), found
 	}
+	if n.many {
+		return f.firstTruth(n)
+	}
 	v, s := f.eval(n)
 	return s == found && v.truth(), s
+}
+
+// firstTruth is the truth of a stream's first result.
+func (f *frame) firstTruth(n *node) (holds bool, s status) {
+	any := false
+	s = f.each(n, func(v value) status {
+		any, holds = true, v.truth()
+		return enough
+	})
+	switch {
+	case s == enough:
+		return holds, found
+	case s == found && !any:
+		return false, nothing
+	}
+	return false, s
 }
 
 // matches decides functions of a string.
@@ -353,125 +418,6 @@ func (n *node) containsIP(v *value) bool {
 		}
 	}
 	return false
-}
-
-// any reports whether the condition of opAny holds for a result of a stream (for all: whether it fails to hold for one).
-func (f *frame) any(stream, n *node) (holds bool, s status) {
-	switch stream.op {
-	case opComma:
-		for _, part := range stream.list {
-			h, s := f.any(part, n)
-			if s != found {
-				return false, s
-			}
-			if holds = holds || h; holds && !n.eager {
-				return true, found
-			}
-		}
-		return holds, found
-	case opEach, opEachQuiet:
-		source, s := f.eval(stream.a)
-		if s != found {
-			return false, endOfStream(s)
-		}
-		if source.kind != rawjson.Array {
-			return false, notAnArray(stream, source.kind)
-		}
-		outer := f.element
-		s = found
-		_ = rawjson.EachElement(source.raw, func(_ int, raw []byte) bool {
-			f.element = rawValue(raw)
-			var h bool
-			if h, s = f.any(stream.b, n); s != found {
-				return false
-			}
-			holds = holds || h
-			return !holds || n.eager
-		})
-		f.element = outer
-		return holds && s == found, s
-	}
-	v, s := f.eval(stream)
-	if s != found {
-		return false, endOfStream(s)
-	}
-	outer := f.element
-	f.element = v
-	holds, s = f.truth(n.b)
-	f.element = outer
-	if s != found {
-		return false, endOfStream(s)
-	}
-	return holds != n.all, found
-}
-
-// endOfStream is a status in a stream, where nothing is one result less.
-func endOfStream(s status) status {
-	if s == nothing {
-		return found
-	}
-	return s
-}
-
-// notAnArray is what .[] comes to on something else.
-func notAnArray(stream *node, kind rawjson.Kind) status {
-	switch {
-	case kind == rawjson.Object:
-		return unknown // members are taken in the order of their keys
-	case stream.op == opEachQuiet:
-		return found
-	}
-	return fails
-}
-
-// indexInStream is [stream] | index(literal).
-func (f *frame) indexInStream(n *node) (value, status) {
-	at, result := 0, -1
-	s := f.each(n.a, func(v value) {
-		if result < 0 && v.equal(&n.literal) {
-			result = at
-		}
-		at++
-	})
-	if s != found || result < 0 {
-		return nullValue, s
-	}
-	return intValue(result), found
-}
-
-// each calls fn for each result of a stream.
-func (f *frame) each(stream *node, fn func(value)) status {
-	switch stream.op {
-	case opComma:
-		for _, part := range stream.list {
-			if s := f.each(part, fn); s != found {
-				return s
-			}
-		}
-		return found
-	case opEach, opEachQuiet:
-		source, s := f.eval(stream.a)
-		if s != found {
-			return endOfStream(s)
-		}
-		if source.kind != rawjson.Array {
-			return notAnArray(stream, source.kind)
-		}
-		outer := f.element
-		s = found
-		_ = rawjson.EachElement(source.raw, func(_ int, raw []byte) bool {
-			f.element = rawValue(raw)
-			s = f.each(stream.b, fn)
-			return s == found
-		})
-		f.element = outer
-		return s
-	}
-	v, s := f.eval(stream)
-	if s == found {
-		fn(v)
-	}
-	return endOfStream(s)
 }
 
 func typeName(k rawjson.Kind) string {

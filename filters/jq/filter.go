@@ -56,28 +56,21 @@ func New(cfg Config, _ pipeline.Env) (*Filter, error) {
 // Apply implements pipeline.Filter. A result that is the event itself keeps its bytes; one that is no object is an
 // error, and so is a program that runs out of time.
 func (f *Filter) Apply(ctx context.Context, dst []pipeline.Event, ev pipeline.Event) ([]pipeline.Event, error) {
-	n := f.program.native
-	if n.whole == nil {
-		return f.run(ctx, dst, ev)
-	}
-	frame := n.frame(&ev)
-	if frame == nil {
-		return f.run(ctx, dst, ev)
-	}
-	defer n.release(frame)
-	made, verdict := frame.result(n.whole, frame.out[:0])
-	switch verdict {
-	case Dropped:
-		return dst, nil
-	case Passed:
-		return append(dst, ev), nil
-	case Made:
-		frame.out = made[:0]
-		if made[0] == '{' { // else gojq tells what it is
-			return append(dst, ev.WithRaw(bytes.Clone(made))), nil
+	before, objects := len(dst), true
+	done := f.program.OnBytes(&ev, func(made []byte, same bool) {
+		switch {
+		case same:
+			dst = append(dst, ev)
+		case made[0] == '{':
+			dst = append(dst, ev.WithRaw(bytes.Clone(made)))
+		default: // gojq tells what it is
+			objects = false
 		}
+	})
+	if done && objects {
+		return dst, nil
 	}
-	return f.run(ctx, dst, ev)
+	return f.run(ctx, dst[:before], ev)
 }
 
 // Drops implements pipeline.Dropper.

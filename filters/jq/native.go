@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"sync"
+	"unsafe"
 
 	"github.com/itchyny/gojq"
 
@@ -16,24 +17,26 @@ type native struct {
 	first  *node         // the selects that the program begins with; nil: none that bytes decide
 	after  []*gojq.Query // the parts of the pipe behind them
 	whole  *node         // the program; nil: gojq is needed for it
+	calls  []string      // that gojq makes on parts of the event
 	reason string        // what gojq is needed for
 	frames sync.Pool     // of *frame
 }
 
-// Verdict is what an event's bytes say of a program's results.
-type Verdict int
+// verdict is what an event's bytes say of the result of a program that has one at most.
+type verdict int
 
 const (
-	Undecided Verdict = iota // gojq has to run, perhaps to give an error
-	Dropped                  // there is none
-	Passed                   // it is the event, untouched
-	Made                     // it is one that the program made
+	undecided verdict = iota // gojq has to run, perhaps to give an error
+	dropped                  // there is none
+	passed                   // it is the event, untouched
+	made                     // it is one that the program made
 )
 
 // compileNative compiles what it can of a program without definitions of its own.
 func compileNative(q *gojq.Query, vars map[string]any, facts []factsFunc) *native {
 	c := &compiler{vars: vars, facts: facts, last: lastObject(q)}
-	n := &native{whole: c.query(q, eventNode), reason: c.reason}
+	n := &native{whole: c.query(q, eventNode)}
+	n.calls, n.reason = slices.Clone(c.calls), c.reason
 	n.first, n.after = c.leadingSelects(q)
 	if n.whole != nil {
 		n.paths = newPaths(n.whole, n.first)
@@ -48,7 +51,7 @@ func (c *compiler) leadingSelects(q *gojq.Query) (first *node, after []*gojq.Que
 	after = steps(q)
 	for len(after) > 0 {
 		n := c.query(after[0], eventNode)
-		if n == nil || n.builds() || n.source() != eventNode {
+		if n == nil || n.builds() || n.streams() || n.source() != eventNode {
 			break
 		}
 		if first == nil {
@@ -96,35 +99,72 @@ func (n *native) release(f *frame) {
 	n.frames.Put(f)
 }
 
-// result appends the one result that a program makes of an event.
-func (f *frame) result(n *node, dst []byte) ([]byte, Verdict) {
-	if n.source().op == opEvent {
-		switch _, s := f.eval(n); s {
-		case found:
-			return dst, Passed
-		case nothing:
-			return dst, Dropped
-		}
-		return dst, Undecided
-	}
+// one appends the one result that a program makes of the event.
+func (f *frame) one(n *node, dst []byte) ([]byte, verdict) {
 	from := len(dst)
-	out, s := f.append(dst, n)
-	switch s {
-	case nothing:
-		return dst, Dropped
-	case found:
-		if bytes.Equal(out[from:], f.raw) {
-			return dst, Passed
+	var s status
+	if n.builds() { // straight to where it belongs
+		dst, s = f.append(dst, n)
+	} else {
+		var v value
+		if v, s = f.eval(n); s == found {
+			if f.isEvent(&v) {
+				return dst, passed
+			}
+			dst = v.append(dst)
 		}
-		return out, Made
 	}
-	return dst, Undecided
+	switch {
+	case s == nothing:
+		return dst[:from], dropped
+	case s != found:
+		return dst[:from], undecided
+	case bytes.Equal(dst[from:], f.raw):
+		return dst[:from], passed
+	}
+	return dst, made
+}
+
+// isEvent reports whether a value is the event, untouched.
+func (f *frame) isEvent(v *value) bool {
+	return len(v.raw) == len(f.raw) && unsafe.SliceData(v.raw) == unsafe.SliceData(f.raw)
+}
+
+// run finds all results of an expression on the event; false where gojq has to, perhaps to give an error.
+func (f *frame) run(n *node) bool {
+	f.out, f.results = f.out[:0], f.results[:0]
+	if !n.many {
+		out, v := f.one(n, f.out)
+		f.out = out
+		if v == passed || v == made {
+			f.results = append(f.results, result{len(out), v == passed})
+		}
+		return v != undecided
+	}
+	s := f.each(n, func(v value) status {
+		same := f.isEvent(&v)
+		if !same {
+			f.out = v.append(f.out)
+		}
+		f.results = append(f.results, result{len(f.out), same})
+		return found
+	})
+	return s == found
+}
+
+// eachResult calls yield for the results that run has found; same ones are the event, untouched.
+func (f *frame) eachResult(yield func(made []byte, same bool)) {
+	from := 0
+	for _, r := range f.results {
+		yield(f.out[from:r.end], r.same)
+		from = r.end
+	}
 }
 
 // condition decides a program as a condition.
 func (n *native) condition(ev *pipeline.Event) pipeline.Tri {
 	switch {
-	case n.whole != nil && !n.whole.builds():
+	case n.whole != nil:
 		return n.truth(n.whole, ev)
 	case n.first != nil && n.truth(n.first, ev) == pipeline.No:
 		return pipeline.No

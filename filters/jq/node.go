@@ -4,15 +4,16 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/trailcast/trailcast/formats/record"
+	"github.com/itchyny/gojq"
+
 	"github.com/trailcast/trailcast/internal/rawjson"
-	"github.com/trailcast/trailcast/pipeline"
 )
 
-// node is an expression of jq that is evaluated on an event's bytes, with nothing decoded. It yields one result at most.
-// Nodes are a tree and not closures, so that what they are evaluated with stays on the stack.
+// node is an expression of jq that is evaluated on an event's bytes, with nothing decoded. Nodes are a tree and not
+// closures, so that what they are evaluated with stays on the stack.
 //
 // The input of an expression (`.`) is a node too: .a | .b is the node of .a.b, and select(.a) | .b is opThen of the two.
+// What is behind something that has several results, or makes a value, has opElement as its input: opBind.
 type node struct {
 	op      operation
 	a, b, c *node
@@ -29,14 +30,20 @@ type node struct {
 	edits   []edit
 	fact    *factsFunc
 	keep    func(rawjson.Kind) bool
+	format  *format
+	code    *gojq.Code // opForeign
+	from    *int       // opSlice: bounds
+	to      *int
 	eager   bool // opAny, opIndexOf: a failure behind the result counts too
 	all     bool // opAny: all
+	many    bool // there may be several results; see streams
 }
 
 // member is one of an object that a program builds.
 type member struct {
 	key   string
 	begin []byte // the key as it is written, with the colon
+	name  *node  // opDynamic: what gives the key; nil: it is known
 	value *node
 }
 
@@ -44,13 +51,16 @@ type operation uint8
 
 const (
 	opEvent   operation = iota // .
-	opElement                  // . inside of any and all
+	opElement                  // . behind a stream or a made value, and inside of any and all
 	opPath                     // .a.b of the event
 	opMember                   // a.key
 	opAt                       // a[n]
 	opLiteral
 	opFact
 	opThen   // a | b, where b has no more use for the input
+	opBind   // a | b, where b's input is opElement
+	opAs     // a as $x | b, with n for the variable
+	opVar    // $x
 	opSelect // a, where b holds
 	opKeep   // a, where it is of some type
 	opTry    // b; what fails in it, but not in its input a, yields nothing
@@ -87,37 +97,79 @@ const (
 	opTrimPrefix
 	opTrimSuffix
 
+	opToNumber
+	opSubstitute
+	opToJSON
+	opSlice
+	opFirst   // of a stream, a
+	opLast    // the same
+	opReduce  // of a stream, a, as n: from b by c
+	opExtreme // min, max
+
 	// Streams.
 	opEach // b on each element of a
 	opEachQuiet
 	opComma
+	opRecurse // a and all below it
+	opLimit   // n of a stream, a
 
-	// What a program builds.
+	// What makes a value.
 	opObject
-	opArray // of a stream, a
-	opText  // an interpolated string
+	opDynamic // an object with keys that are not known before
+	opArray   // of a stream, a
+	opText    // an interpolated string
 	opEdit
+	opPlus
+	opMinus
+	opTimes
+	opOver
+	opModulo
+	opSum
+	opSort // of a, by b
+	opUnique
+	opKeys
+	opEntries
+	opFromEntries
+	opMapValues
+	opWalk
+	opReverse
+	opJoin
+	opSplit
+	opFormat  // @key of an array
+	opForeign // what gojq makes of a
 )
 
-// builds reports whether a node makes a value that has no bytes yet.
+// builds reports whether a node makes a value that has no bytes yet, so that it should not be evaluated twice.
 func (n *node) builds() bool {
 	switch n.op {
-	case opObject, opArray, opText, opEdit:
-		return true
-	case opThen, opTry:
+	case opThen, opTry, opBind, opAs:
 		return n.b.builds()
-	case opSelect:
+	case opSelect, opKeep, opFirst, opLast:
 		return n.a.builds()
 	case opIf:
 		return n.b.builds() || n.c.builds()
 	case opAlternative:
-		return n.b.builds()
+		return n.a.builds() || n.b.builds()
+	case opReduce:
+		return true
 	}
-	return false
+	return n.op >= opObject
 }
 
 // streams reports whether a node may yield several results.
-func (n *node) streams() bool { return n.op == opEach || n.op == opEachQuiet || n.op == opComma }
+func (n *node) streams() bool {
+	switch n.op {
+	case opEach, opEachQuiet, opComma, opRecurse, opLimit:
+		return true
+	case opThen, opTry, opAlternative:
+		return n.b.streams()
+	case opBind, opAs:
+		return n.a.streams() || n.b.streams()
+	case opIf:
+		return n.b.streams() || n.c.streams()
+	}
+	return false
+}
 
 // source is the node whose value comes out of a node that passes its input on, or not.
 func (n *node) source() *node {
@@ -172,6 +224,7 @@ func (n *node) walk(fn func(*node)) {
 		part.walk(fn)
 	}
 	for i := range n.members {
+		n.members[i].name.walk(fn)
 		n.members[i].value.walk(fn)
 	}
 	walkEdits(n.edits, fn)
@@ -191,6 +244,7 @@ type paths struct {
 	of    []int          // which root a path belongs to
 	all   *rawjson.Paths // for events without notes
 	facts bool           // facts of the event are asked for too
+	vars  int            // so many variables are bound
 }
 
 // root is a top-level member with the paths that begin there.
@@ -208,8 +262,12 @@ func newPaths(expressions ...*node) *paths {
 	var keys []string
 	for _, e := range expressions {
 		e.walk(func(n *node) {
-			if n.op == opFact {
+			n.many = n.streams()
+			switch n.op {
+			case opFact:
 				p.facts = true
+			case opVar, opAs, opReduce:
+				p.vars = max(p.vars, n.n+1)
 			}
 			if n.op != opPath || slices.Contains(byRoot[n.path[0]], n) {
 				return
@@ -239,69 +297,4 @@ func newPaths(expressions ...*node) *paths {
 	}
 	p.all = rawjson.NewPaths(p.list)
 	return p
-}
-
-// frame is what expressions are evaluated with: an event, and what has been found in it so far. Frames are used again, so
-// that an evaluation allocates nothing.
-type frame struct {
-	raw     []byte // the event
-	record  *pipeline.Record
-	intact  bool
-	facts   *pipeline.Facts // nil where no expression asks for them
-	paths   *paths
-	values  [][]byte
-	read    []bool // by root
-	element value
-	out     []byte // scratch
-}
-
-func newFrame(p *paths) *frame {
-	return &frame{paths: p, values: make([][]byte, len(p.list)), read: make([]bool, len(p.roots))}
-}
-
-// begin prepares the frame for an event; false where that is no object, so that bytes decide nothing.
-func (f *frame) begin(ev *pipeline.Event) bool {
-	at := rawjson.Next(ev.Raw, 0)
-	if at == len(ev.Raw) || ev.Raw[at] != '{' {
-		return false
-	}
-	f.raw, f.record, f.intact = ev.Raw[at:], ev.Record, ev.Intact()
-	if f.paths.facts {
-		f.facts = ev.Facts()
-	}
-	return true
-}
-
-// end lets go of the event.
-func (f *frame) end() {
-	clear(f.values)
-	clear(f.read)
-	f.raw, f.record, f.facts, f.element = nil, nil, nil, value{}
-}
-
-// find returns the raw value at a path of the event; nil where it leads nowhere, rawjson.Blocked where jq fails.
-func (f *frame) find(slot int) []byte {
-	if i := f.paths.of[slot]; !f.read[i] {
-		f.readRoot(i)
-	}
-	return f.values[slot]
-}
-
-func (f *frame) readRoot(i int) {
-	r := &f.paths.roots[i]
-	if r.key != enriched && f.intact {
-		if value, known := record.Field(f.record, r.key); known {
-			f.read[i] = true
-			if r.below == nil {
-				f.values[r.first] = value
-			} else {
-				r.below.Find(value, f.values[r.first:r.first+r.count])
-			}
-			return
-		}
-	}
-	f.paths.all.Find(f.raw, f.values)
-	for i := range f.read {
-		f.read[i] = true
-	}
 }

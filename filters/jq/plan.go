@@ -111,6 +111,10 @@ func (p *plan) term(t *gojq.Term) (event bool) {
 		event = p.condition(t.If)
 	case gojq.TermTypeTry:
 		event = p.query(t.Try.Body) // catch sees the error only
+	case gojq.TermTypeReduce:
+		p.loop(t, t.Reduce.Patterns, t.Reduce.Query, t.Reduce.Start)
+	case gojq.TermTypeForeach:
+		p.loop(t, t.Foreach.Patterns, t.Foreach.Query, t.Foreach.Start)
 	case gojq.TermTypeQuery:
 		event = p.query(t.Query)
 	default:
@@ -131,6 +135,15 @@ func (p *plan) term(t *gojq.Term) (event bool) {
 		}
 	}
 	return event
+}
+
+// loop notes what a reduce or foreach reads. Its update sees what start and update made, and what the patterns bind.
+func (p *plan) loop(t *gojq.Term, patterns []*gojq.Pattern, query, start *gojq.Query) {
+	if slices.ContainsFunc(patterns, func(p *gojq.Pattern) bool { return p.Name == "" }) {
+		p.everything(t)
+	}
+	p.part(query)
+	p.part(start)
 }
 
 // index notes a member of the event.
@@ -193,6 +206,17 @@ func (p *plan) call(f *gojq.Func) (event bool) {
 		p.part(f.Args[0])
 		return true
 	case f.Name == "empty" && len(f.Args) == 0:
+	case (f.Name == "first" || f.Name == "last") && len(f.Args) == 1:
+		return p.query(f.Args[0])
+	case f.Name == "limit" && len(f.Args) == 2:
+		p.part(f.Args[0])
+		return p.query(f.Args[1])
+	case (f.Name == "any" || f.Name == "all") && len(f.Args) == 2:
+		if p.query(f.Args[0]) {
+			p.part(f.Args[1])
+		}
+	case (f.Name == "add" || f.Name == "isempty") && len(f.Args) == 1:
+		p.part(f.Args[0])
 	case strings.HasPrefix(f.Name, "$") && f.Name != "$ENV" && f.Name != "$__prog_args":
 	default:
 		p.everything(f)

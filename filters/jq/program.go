@@ -160,19 +160,22 @@ var errTimeout = errors.New("the program ran out of time on this event")
 // and looks at the structure of the event's bytes only; false says nothing.
 func (p *Program) Drops(ev *pipeline.Event) bool { return p.native.selects(ev) == pipeline.No }
 
-// OnBytes runs the program on an event's bytes, where that is possible, and appends the result that it made.
-func (p *Program) OnBytes(ev *pipeline.Event, dst []byte) ([]byte, Verdict) {
+// OnBytes runs the program on an event's bytes, and calls yield for each result, or reports that this is not possible.
+// made is JSON and valid while yield runs; same says that the result is the event, untouched.
+func (p *Program) OnBytes(ev *pipeline.Event, yield func(made []byte, same bool)) (done bool) {
 	n := p.native
 	if n.whole == nil {
-		return dst, Undecided
+		return false
 	}
 	f := n.frame(ev)
 	if f == nil {
-		return dst, Undecided
+		return false
 	}
-	dst, v := f.result(n.whole, dst)
+	if done = f.run(n.whole); done {
+		f.eachResult(yield)
+	}
 	n.release(f)
-	return dst, v
+	return done
 }
 
 // Run runs the program on an event and yields each result together with what the program saw of the event, decoded: the

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/itchyny/gojq"
 
@@ -36,9 +37,9 @@ func textValue(s string) value { return value{kind: rawjson.String, text: s} }
 
 func intValue(n int) value { return value{kind: rawjson.Number, text: strconv.Itoa(n)} }
 
-// rawValue is a part of the event; nil is null.
+// rawValue is a part of the event; none is null.
 func rawValue(raw []byte) value {
-	if raw == nil {
+	if len(raw) == 0 {
 		return nullValue
 	}
 	return value{kind: rawjson.KindOf(raw), raw: raw}
@@ -74,7 +75,7 @@ func (v *value) digits() string {
 	if v.raw == nil {
 		return v.text
 	}
-	return string(v.raw[:numberLength(v.raw)])
+	return unsafe.String(unsafe.SliceData(v.raw), numberLength(v.raw)) // which nobody writes to
 }
 
 // equalText compares a string with one of the program, mostly without decoding it.
@@ -199,7 +200,7 @@ func integerOf[T string | []byte](digits T) (n int64, ok bool) {
 // append appends a value as JSON: what came from the event as it came.
 func (v *value) append(dst []byte) []byte {
 	switch {
-	case v.kind == rawjson.Array && v.raw[rawjson.Next(v.raw, 1)] == ']':
+	case v.kind == rawjson.Array && v.empty():
 		return append(dst, "[]"...)
 	case v.raw != nil:
 		return append(dst, v.raw...)

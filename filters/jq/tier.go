@@ -17,7 +17,14 @@ func WritePlan(w io.Writer, text conf.Text, o Options) error {
 	}
 	n := p.native
 	if n.whole != nil {
-		fmt.Fprintf(w, "tier 1: decided on the event's bytes\n")
+		if len(n.calls) == 0 {
+			fmt.Fprintf(w, "tier 1: decided on the event's bytes\n")
+		} else {
+			fmt.Fprintf(w, "tier 2: on the event's bytes, but for what gojq makes of parts of them\n")
+			for _, call := range n.calls {
+				fmt.Fprintf(w, "  not tier 1: %s\n", construct(text, call))
+			}
+		}
 		if n.whole.editsEvent() {
 			fmt.Fprintf(w, "  copies all members of it but those that it changes\n")
 		}

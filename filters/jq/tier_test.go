@@ -26,12 +26,25 @@ func TestTiers(t *testing.T) {
 		`cidr_contains("10.0.0.0/8"; .ip)`:      "1 .ip",
 		`select(actor == "x")`:                  "1",
 		`.a | startswith("x") or endswith("y")`: "1 .a",
-		`.a * 2`:                                "2 .a",
-		`select(.x) | .a * 2`:                   "12 .x .a",
-		`select(.x) | select(.a * 2 > 1) | keys | length`: "13 .x",
-		`keys`:                        "3",
-		`..`:                          "3",
-		`select(.a | test("x"; "x"))`: "2 .a", // a flag that gojq refuses
+		`.a * 2`:                                "1 .a",
+		`[.a, .b.c] | @tsv`:                     "1 .a .b.c",
+		`.a[1:] | ascii_downcase`:               "1 .a",
+		`.a, .b`:                                "1 .a .b",
+		`.a[] | .b | tonumber + 1`:              "1 .a",
+		`{id: .a, arns: ([.. | strings | select(startswith("arn:"))] | unique)}`: "1 .a",
+		`reduce .a[] as $x (0; . + $x)`:                                          "1 .a",
+		`.a as $x | .b | map(select(. == $x)) | join(", ")`:                      "1 .a .b",
+		`.a | to_entries | first(.[]) | .value`:                                  "1 .a",
+		`.a | fromdate`:                                                          "2 .a",
+		`select(.x) | .a | gsub("(?<l>x)"; .l)`:                                  "2 .a .x",
+		`select(.x) | select(.a | sub("x"; "y")) | paths`:                        "13 .a .x",
+		`def who: .u.arn // .u.type; {a: who, b: (.b | sub("x"; ""))}`:           "1 .b .u.arn .u.type",
+		`def f: if .a then .a | f else . end; f`:                                 "3",
+		`{(.a): .b, c: first(.c | getpath(["x"]))}`:                              "2 .a .b .c",
+		`tojson | length`:                                                        "1",
+		`.a |= tojson`:                                                           "3",
+		`paths`:                                                                  "3",
+		`select(.a | test("x"; "x"))`:                                            "2 .a", // a flag that gojq refuses
 	} {
 		var b strings.Builder
 		if err := WritePlan(&b, conf.Text{Value: program}, Options{}); err != nil {

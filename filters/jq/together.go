@@ -23,7 +23,7 @@ func Together(outputs []pipeline.OutputStage) func() pipeline.Matcher {
 		c.facts = condition.program.facts
 		n := c.query(condition.program.query, eventNode)
 		switch {
-		case n == nil || n.builds():
+		case n == nil:
 			t.others = append(t.others, candidate{output: i})
 			continue
 		case !t.dispatch(i, n):
