@@ -13,22 +13,20 @@ import (
 )
 
 // archived returns an event with the key that it had before it was archived, so that repeats are told from what happened
-// twice.
-func archived(ev pipeline.Event) pipeline.Event {
-	switch ev.Record.Kind {
-	case pipeline.KindSessionLog:
-		return archivedLog(ev)
-	case pipeline.KindCloudTrail:
-		return archivedCall(ev)
+// twice; false for one that no `enrich` has seen.
+func archived(ev pipeline.Event) (pipeline.Event, bool) {
+	member, ok := rawjson.Get(ev.Record.Raw, "trailcast")
+	switch {
+	case !ok:
+		return ev, false
+	case ev.Record.Kind == pipeline.KindSessionLog:
+		return archivedLog(ev, member)
 	}
-	return ev
+	return archivedCall(ev), true
 }
 
 // archivedCall leaves out what `enrich` added, where it tells how the record came.
 func archivedCall(ev pipeline.Event) pipeline.Event {
-	if _, ok := rawjson.Get(ev.Record.Raw, "trailcast"); !ok {
-		return ev
-	}
 	plain := pipeline.Record{Raw: rawjson.Delete(ev.Record.Raw, "trailcast"), Kind: ev.Record.Kind, Origin: ev.Record.Origin, Reader: record.Reader{}}
 	return withKey(ev, plain.Key())
 }
@@ -36,15 +34,14 @@ func archivedCall(ev pipeline.Event) pipeline.Event {
 // archivedLog returns an event of a session log with the key that it had when `enrich` saw it, if one did: an archive holds
 // repeats, and only the id that enrich gave tells them from text that was logged twice. The text is a part of the key, so
 // that nothing can be hidden behind another event's id.
-func archivedLog(ev pipeline.Event) pipeline.Event {
-	member, _ := rawjson.Get(ev.Record.Raw, "trailcast")
+func archivedLog(ev pipeline.Event, member []byte) (pipeline.Event, bool) {
 	id := rawjson.Str(member, "id")
 	if id == "" {
-		return ev
+		return ev, false
 	}
 	log, err := session.Parse(ev.Record.Raw)
 	if err != nil {
-		return ev
+		return ev, false
 	}
 	sum := sha256.New()
 	write(sum, id)
@@ -52,7 +49,7 @@ func archivedLog(ev pipeline.Event) pipeline.Event {
 	for text := range log.Text() {
 		write(sum, text)
 	}
-	return withKey(ev, hex.EncodeToString(sum.Sum(nil)))
+	return withKey(ev, hex.EncodeToString(sum.Sum(nil))), true
 }
 
 func withKey(ev pipeline.Event, key string) pipeline.Event {

@@ -118,11 +118,14 @@ type collector struct {
 // Write implements pipeline.Output.
 func (c *collector) Write(_ context.Context, events []pipeline.Event) error {
 	for i := range events {
-		event := archived(events[i])
-		ev := &event
+		ev := &events[i]
 		fact, ok := sessions.Observe(ev)
 		if !ok {
-			continue
+			continue // as nearly all events
+		}
+		if before, changed := archived(*ev); changed {
+			ev = &before
+			fact, _ = sessions.Observe(ev)
 		}
 		c.mu.Lock()
 		c.join.Add(fact)
