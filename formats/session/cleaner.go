@@ -69,6 +69,19 @@ func NewCleaner(s Settings, yield func(line string)) *Cleaner {
 
 // Clean yields the cleaned lines of a session's logs, which come in their order.
 func Clean(logs iter.Seq[Log]) iter.Seq[string] {
+	return CleanText(func(yield func(string) bool) {
+		for l := range logs {
+			for text := range l.Text() {
+				if !yield(text) {
+					return
+				}
+			}
+		}
+	})
+}
+
+// CleanText yields the cleaned lines of a session's text, which comes in pieces of any size.
+func CleanText(pieces iter.Seq[string]) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		var ready []string
 		c := NewCleaner(Settings{}, func(line string) { ready = append(ready, line) })
@@ -81,12 +94,10 @@ func Clean(logs iter.Seq[Log]) iter.Seq[string] {
 			ready = ready[:0]
 			return true
 		}
-		for l := range logs {
-			for text := range l.Text() {
-				c.writeString(text)
-				if !pass() {
-					return
-				}
+		for text := range pieces {
+			c.writeString(text)
+			if !pass() {
+				return
 			}
 		}
 		c.Close()

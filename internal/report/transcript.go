@@ -12,7 +12,10 @@ import (
 const readSize = 32 << 10
 
 // lines yields a session's log as cleaned lines. What went wrong while it was read, other than its end, is put into err.
-func (s *Session) lines(err *error) iter.Seq[string] {
+func (s *Session) lines(err *error) iter.Seq[string] { return session.CleanText(s.text(err)) }
+
+// text yields a session's log as it was logged, in pieces.
+func (s *Session) text(err *error) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if s.Transcript == nil {
 			return
@@ -22,17 +25,6 @@ func (s *Session) lines(err *error) iter.Seq[string] {
 			*err = fmt.Errorf("open log: %w", openErr)
 			return
 		}
-		var ready []string
-		c := session.NewCleaner(session.Settings{}, func(line string) { ready = append(ready, line) })
-		pass := func() bool {
-			for _, line := range ready {
-				if !yield(line) {
-					return false
-				}
-			}
-			ready = ready[:0]
-			return true
-		}
 		defer func() {
 			if closeErr := in.Close(); closeErr != nil && *err == nil {
 				*err = fmt.Errorf("close log: %w", closeErr)
@@ -41,19 +33,16 @@ func (s *Session) lines(err *error) iter.Seq[string] {
 		buf := make([]byte, readSize)
 		for {
 			n, readErr := in.Read(buf)
-			c.Write(buf[:n])
-			if !pass() {
+			if !yield(string(buf[:n])) {
 				return
 			}
 			if readErr != nil {
 				if !errors.Is(readErr, io.EOF) {
 					*err = fmt.Errorf("read log: %w", readErr)
 				}
-				break
+				return
 			}
 		}
-		c.Close()
-		pass()
 	}
 }
 
