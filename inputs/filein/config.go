@@ -3,7 +3,6 @@ package filein
 
 import (
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -79,9 +78,6 @@ func (c *Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
-
-// isGlob reports whether a path has characters that mean something in a pattern.
-func isGlob(path string) bool { return strings.ContainsAny(path, `*?[{\`) }
 
 // Ends reports whether an input with this configuration comes to an end by itself.
 func (c *Config) Ends() bool { return !c.Follow }

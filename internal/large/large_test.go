@@ -160,19 +160,3 @@ func TestTextThatCanNotBeSplit(t *testing.T) {
 		}
 	}
 }
-
-// textOf returns all session text of an event.
-func textOf(raw []byte) string {
-	var text strings.Builder
-	for _, key := range []string{"lines", "sessionData"} {
-		if array, ok := rawjson.Get(raw, key); ok && rawjson.KindOf(array) == rawjson.Array {
-			_ = rawjson.EachElement(array, func(_ int, line []byte) bool {
-				s, _ := rawjson.Text(line)
-				text.WriteString(s)
-				return true
-			})
-			return text.String()
-		}
-	}
-	return text.String()
-}
