@@ -14,8 +14,8 @@ import (
 
 	"github.com/trailcast/trailcast/formats/split"
 	"github.com/trailcast/trailcast/internal/conf"
-	"github.com/trailcast/trailcast/internal/listener"
 	"github.com/trailcast/trailcast/internal/msgpack"
+	"github.com/trailcast/trailcast/internal/occasional"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -36,7 +36,7 @@ type Input struct {
 	listener  net.Listener  // while Run accepts
 	listening chan struct{} // closed when it is there for the first time
 
-	broken, lost, full, refused *listener.Occasional
+	broken, lost, full, refused *occasional.Reports
 }
 
 // New returns an input. It listens in Run; what is wrong in a file that cfg names is an error here.
@@ -47,7 +47,7 @@ func New(cfg Config, env pipeline.Env) (*Input, error) {
 	in := &Input{
 		config: cfg.withDefaults(), name: env.Name, log: cmp.Or(env.Log, slog.New(slog.DiscardHandler)),
 		begun: strconv.FormatInt(time.Now().UnixNano(), 36), listening: make(chan struct{}),
-		broken: &listener.Occasional{}, lost: &listener.Occasional{}, full: &listener.Occasional{}, refused: &listener.Occasional{},
+		broken: &occasional.Reports{}, lost: &occasional.Reports{}, full: &occasional.Reports{}, refused: &occasional.Reports{},
 	}
 	in.splitter = split.New(in.config.Options(in.config.MaxDecompressed))
 	in.limits = msgpack.Limits{Bytes: int(in.config.MaxRecord)}

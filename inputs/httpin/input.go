@@ -13,7 +13,7 @@ import (
 
 	"github.com/trailcast/trailcast/formats/split"
 	"github.com/trailcast/trailcast/internal/conf"
-	"github.com/trailcast/trailcast/internal/listener"
+	"github.com/trailcast/trailcast/internal/occasional"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -36,7 +36,7 @@ type Input struct {
 	listening chan struct{} // closed when it is there for the first time
 
 	// What clients can cause as often as they like.
-	denied, wrong, full, undelivered, untold, unreadable, crowded listener.Occasional
+	denied, wrong, full, undelivered, untold, unreadable, crowded occasional.Reports
 }
 
 // New returns an input. It listens in Run; what is wrong in a file that cfg names is an error here.

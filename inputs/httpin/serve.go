@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/trailcast/trailcast/internal/listener"
+	"github.com/trailcast/trailcast/internal/occasional"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -119,7 +119,7 @@ var (
 
 // refused says how a request that is not taken is answered, and tells it to the log at a bounded rate.
 func (s *server) refused(r *http.Request, err error) answer {
-	warn := func(o *listener.Occasional, msg string) {
+	warn := func(o *occasional.Reports, msg string) {
 		o.Do(func(more int) {
 			log := s.log.With("client", client(r))
 			if topic := r.Header.Get(headerSNSTopic); topicARN.MatchString(topic) {

@@ -23,7 +23,7 @@ type layer struct {
 	stdOnly bool // nothing from outside the standard library and this module
 }
 
-var leaves = []string{"pipeline", "internal/awsconf", "internal/conf", "internal/large", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/sqsqueue", "internal/listener", "internal/template", "internal/durable", "internal/terminal"}
+var leaves = []string{"pipeline", "internal/awsconf", "internal/conf", "internal/large", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/sqsqueue", "internal/listener", "internal/occasional", "internal/template", "internal/durable", "internal/terminal"}
 
 var layers = []layer{
 	{"pipeline", nil, true},
@@ -33,6 +33,7 @@ var layers = []layer{
 	{"internal/natsconn", []string{"internal/conf"}, false},
 	{"internal/splitconf", []string{"internal/conf", "formats"}, false},
 	{"internal/listener", []string{"internal/conf"}, true},
+	{"internal/occasional", nil, true},
 	{"internal/awsconf", []string{"internal/conf"}, false},
 	{"internal/awstest", []string{"internal/awstest"}, false},
 	{"internal/large", []string{"internal/rawjson"}, false},

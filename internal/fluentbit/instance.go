@@ -17,6 +17,7 @@ import (
 	"github.com/trailcast/trailcast/formats/split"
 	"github.com/trailcast/trailcast/internal/build"
 	"github.com/trailcast/trailcast/internal/msgpack"
+	"github.com/trailcast/trailcast/internal/occasional"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -53,7 +54,7 @@ type Instance struct {
 
 	closing sync.Once
 
-	slow, aside, full *occasional
+	slow, aside, full *occasional.Reports
 }
 
 func newInstance(c *build.PluginConfig, o Options, store *sharedStore, release func() error) (*Instance, error) {
@@ -65,7 +66,7 @@ func newInstance(c *build.PluginConfig, o Options, store *sharedStore, release f
 	in := &Instance{
 		log: log, agent: agent, splitter: c.FluentBit.Splitter(), timeout: c.FluentBit.FlushTimeout,
 		limits: msgpack.Limits{Bytes: int(c.FluentBit.MaxRecord)}, ledger: newLedger(), release: release,
-		roomBytes: 2 * int64(c.Limits.MaxBytes), slow: &occasional{}, aside: &occasional{}, full: &occasional{},
+		roomBytes: 2 * int64(c.Limits.MaxBytes), slow: &occasional.Reports{}, aside: &occasional.Reports{}, full: &occasional.Reports{},
 	}
 	in.room = semaphore.NewWeighted(in.roomBytes)
 	in.alive, in.stop = context.WithCancel(context.Background())
@@ -104,7 +105,7 @@ func (in *Instance) Flush(tag string, chunk []byte) (answer Answer) {
 		c, err := in.read(ctx, tag, chunk)
 		if err != nil {
 			in.stuck.Store(true)
-			in.full.do(func(more int) {
+			in.full.Do(func(more int) {
 				in.log.Warn("too much waits for the outputs; Fluent Bit keeps further chunks", "err", err, "more", more)
 			})
 			return Retry
@@ -122,7 +123,7 @@ func (in *Instance) Flush(tag string, chunk []byte) (answer Answer) {
 	case !settled:
 		in.stuck.Store(true)
 		in.ledger.put(tag, chunk, d)
-		in.slow.do(func(more int) {
+		in.slow.Do(func(more int) {
 			in.log.Warn("outputs have not confirmed a chunk in time; Fluent Bit retries it, and it waits for the rest then",
 				"tag", tag, "timeout", in.timeout, "more", more)
 		})
@@ -131,7 +132,7 @@ func (in *Instance) Flush(tag string, chunk []byte) (answer Answer) {
 		in.log.Debug("a chunk comes again", "tag", tag, "err", result.Err)
 		return Retry
 	case result.Outcome == pipeline.Rejected:
-		in.aside.do(func(more int) {
+		in.aside.Do(func(more int) {
 			in.log.Warn("events are in quarantine", "tag", tag, "reason", result.Err, "more", more)
 		})
 	}
@@ -285,22 +286,4 @@ func account(s pipeline.Stats) []any {
 		}
 	}
 	return attrs
-}
-
-// occasional does things at most every ten seconds and counts the rest.
-type occasional struct {
-	mu   sync.Mutex
-	last time.Time
-	more int
-}
-
-func (o *occasional) do(report func(more int)) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if now := time.Now(); o.last.IsZero() || now.Sub(o.last) >= 10*time.Second {
-		report(o.more)
-		o.last, o.more = now, 0
-		return
-	}
-	o.more++
 }
