@@ -37,7 +37,7 @@ compare: ## trailcast beside other tools; ARGS="-only select-gzip -rounds 9"
 	$(GO) run ./bench/compare $(ARGS)
 
 generate: ## schemas and reference pages that are made from the code
-	$(GO) test ./internal/build ./filters/enrich ./cmd/trailcast -run 'Schema|Reference' -update
+	$(GO) test ./internal/build ./filters/enrich -run 'Schema|Reference' -update
 
 demo:
 	$(GO) run ./cmd/trailcast demo
