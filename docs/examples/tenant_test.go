@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/natsconn"
 	"github.com/trailcast/trailcast/outputs/natsout"
 	"github.com/trailcast/trailcast/outputs/outputtest"
 	"github.com/trailcast/trailcast/pipeline"
@@ -73,7 +74,7 @@ func TestTenantReadsItsOwnAccountOnly(t *testing.T) {
 		URL:     []string{s.ClientURL()},
 		Subject: conf.Text{Value: "audit.{account}.{region}.{service}.{action}"},
 		Stream:  "AUDIT", Create: true,
-		User: "trailcast", Password: "secret-trailcast", InboxPrefix: "_INBOX_trailcast",
+		Identity: natsconn.Identity{User: "trailcast", Password: "secret-trailcast", InboxPrefix: "_INBOX_trailcast"},
 	}, pipeline.Env{Name: "bus"})
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trailcast/trailcast/internal/natsconn"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -14,9 +15,9 @@ func TestKVMistakes(t *testing.T) {
 		want   []string // what the error says; nil: none
 	}{
 		{KV{URL: []string{"nats://127.0.0.1:4222"}}, nil},
-		{KV{URL: []string{"tls://a:4222", "tls://b:4222"}, Bucket: "x_1-y", Replicas: 3, Lease: 30 * time.Second, User: "u", PasswordFile: "f"}, nil},
+		{KV{URL: []string{"tls://a:4222", "tls://b:4222"}, Bucket: "x_1-y", Replicas: 3, Lease: 30 * time.Second, Identity: natsconn.Identity{User: "u", PasswordFile: "f"}}, nil},
 		{KV{}, []string{"no server"}},
-		{KV{URL: []string{"http://a"}, Bucket: "a.b", Replicas: 7, Lease: time.Second, User: "u", Token: "t"},
+		{KV{URL: []string{"http://a"}, Bucket: "a.b", Replicas: 7, Lease: time.Second, Identity: natsconn.Identity{User: "u", Token: "t"}},
 			[]string{"nats, tls", `"a.b" has a character`, "between 1 and 5", "shorter than 3s", "exclude each other"}},
 	}
 	for _, tt := range tests {

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	gen "github.com/trailcast/trailcast/bench/gen/sessions"
+	"github.com/trailcast/trailcast/internal/natsconn"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -558,7 +559,7 @@ func TestFleetPermissions(t *testing.T) {
 		Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_agent.>"}},
 	}})
 	c := fleetConfig
-	c.KV = &KV{Create: true, User: "agent", Password: "secret", InboxPrefix: "_INBOX_agent"}
+	c.KV = &KV{Create: true, Identity: natsconn.Identity{User: "agent", Password: "secret", InboxPrefix: "_INBOX_agent"}}
 	agents := w.together(2, c)
 	fill(t, agents[0].filter.store, 3)
 	w.told()

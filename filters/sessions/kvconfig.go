@@ -19,23 +19,7 @@ type KV struct {
 	Replicas int           `conf:"replicas" default:"1" doc:"Of a bucket that is created: on how many servers it is kept." example:"3"`
 	Lease    time.Duration `conf:"lease" default:"15s" doc:"One agent tells what time brings, closings above all. So long after it has disappeared another one does."`
 
-	TLS          *natsconn.TLS `conf:"tls" doc:"TLS settings. Servers are verified against the system's authorities unless ca_file is given."`
-	User         string        `conf:"user" doc:"User name."`
-	Password     conf.Secret   `conf:"password" doc:"Password of user."`
-	PasswordFile string        `conf:"password_file" doc:"File with the password, read at each connect."`
-	Token        conf.Secret   `conf:"token" doc:"Authentication token."`
-	TokenFile    string        `conf:"token_file" doc:"File with the token, read at each connect."`
-	NkeyFile     string        `conf:"nkey_file" doc:"File with an nkey seed, read at each connect." example:"/etc/trailcast/user.nk"`
-	CredsFile    string        `conf:"creds_file" doc:"Credentials file (JWT and seed), read at each connect." example:"/etc/trailcast/user.creds"`
-	Name         string        `conf:"name" doc:"Name of the connection in the server's monitoring. Default: trailcast/ and the filter's name."`
-	InboxPrefix  string        `conf:"inbox_prefix" doc:"Prefix of the subjects that answers arrive on, where permissions ask for one of its own. Default: _INBOX." example:"_INBOX_trailcast"`
-}
-
-func (c *KV) identity() natsconn.Identity {
-	return natsconn.Identity{
-		Name: c.Name, InboxPrefix: c.InboxPrefix, TLS: c.TLS, User: c.User, Password: c.Password, PasswordFile: c.PasswordFile,
-		Token: c.Token, TokenFile: c.TokenFile, NkeyFile: c.NkeyFile, CredsFile: c.CredsFile,
-	}
+	natsconn.Identity
 }
 
 const (
@@ -45,8 +29,7 @@ const (
 
 // Validate returns all mistakes in c. Files and servers are not looked at.
 func (c *KV) Validate() error {
-	identity := c.identity()
-	errs := slices.Concat(natsconn.ValidateURLs(c.URL), identity.Validate())
+	errs := slices.Concat(natsconn.ValidateURLs(c.URL), c.Identity.Validate())
 	if len(c.URL) == 0 {
 		errs = append(errs, conf.FieldErrorf("url", "no server is given"))
 	}

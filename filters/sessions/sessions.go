@@ -92,7 +92,7 @@ func (f *Filter) share(cfg KV) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	options, err := natsconn.Options(cfg.identity(), f.log.Warn)
+	options, err := natsconn.Options(cfg.Identity, f.log.Warn)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/natsconn"
 	"github.com/trailcast/trailcast/pipeline"
 )
 
@@ -56,7 +57,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := Config{URL: []string{w.server.url()}, Stream: "TRAIL", User: "all", Password: password}
+			c := Config{URL: []string{w.server.url()}, Stream: "TRAIL", Identity: natsconn.Identity{User: "all", Password: password}}
 			test.change(&c)
 			err := w.input(c).Check(t.Context())
 			switch {
@@ -137,7 +138,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"negative max_in_flight", Config{URL: url, Stream: "S", MaxInFlight: -1}, "max_in_flight"},
 		{"huge max_in_flight", Config{URL: url, Stream: "S", MaxInFlight: 1 << 30}, "max_in_flight"},
 		{"negative max_decompressed", Config{URL: url, Stream: "S", MaxDecompressed: -1}, "max_decompressed"},
-		{"two identities", Config{URL: url, Stream: "S", User: "u", Token: conf.Secret("t")}, "token"},
+		{"two identities", Config{URL: url, Stream: "S", Identity: natsconn.Identity{User: "u", Token: conf.Secret("t")}}, "token"},
 		{"a URL without scheme", Config{URL: []string{"127.0.0.1:4222"}, Stream: "S"}, "url"},
 	}
 	for _, test := range tests {
@@ -152,7 +153,7 @@ func TestConfigMistakes(t *testing.T) {
 			t.Errorf("%s: got %v, want an error about %s", test.name, err, test.field)
 		}
 	}
-	if _, err := New(Config{URL: url, Stream: "S", CredsFile: "/does/not/exist"}, pipeline.Env{}); err == nil {
+	if _, err := New(Config{URL: url, Stream: "S", Identity: natsconn.Identity{CredsFile: "/does/not/exist"}}, pipeline.Env{}); err == nil {
 		t.Error("a credentials file that is not there is no error")
 	}
 }

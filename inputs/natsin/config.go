@@ -33,29 +33,12 @@ type Config struct {
 	splitconf.Config
 	MaxDecompressed conf.Size `conf:"max_decompressed" default:"1GiB" doc:"Largest size of one compressed message when unpacked; what exceeds it goes to quarantine."`
 
-	TLS          *natsconn.TLS `conf:"tls" doc:"TLS settings. Servers are verified against the system's authorities unless ca_file is given."`
-	User         string        `conf:"user" doc:"User name."`
-	Password     conf.Secret   `conf:"password" doc:"Password of user."`
-	PasswordFile string        `conf:"password_file" doc:"File with the password, read at each connect."`
-	Token        conf.Secret   `conf:"token" doc:"Authentication token."`
-	TokenFile    string        `conf:"token_file" doc:"File with the token, read at each connect."`
-	NkeyFile     string        `conf:"nkey_file" doc:"File with an nkey seed, read at each connect." example:"/etc/trailcast/user.nk"`
-	CredsFile    string        `conf:"creds_file" doc:"Credentials file (JWT and seed), read at each connect." example:"/etc/trailcast/user.creds"`
-	Name         string        `conf:"name" doc:"Name of the connection in the server's monitoring. Default: trailcast/ and the input's name."`
-	InboxPrefix  string        `conf:"inbox_prefix" doc:"Prefix of the subjects that answers arrive on, where permissions ask for one of its own. Default: _INBOX." example:"_INBOX_trailcast"`
-}
-
-func (c *Config) identity() natsconn.Identity {
-	return natsconn.Identity{
-		Name: c.Name, InboxPrefix: c.InboxPrefix, TLS: c.TLS, User: c.User, Password: c.Password, PasswordFile: c.PasswordFile,
-		Token: c.Token, TokenFile: c.TokenFile, NkeyFile: c.NkeyFile, CredsFile: c.CredsFile,
-	}
+	natsconn.Identity
 }
 
 // Validate returns all mistakes in c. Files and servers are not looked at.
 func (c *Config) Validate() error {
-	identity := c.identity()
-	errs := slices.Concat(natsconn.ValidateURLs(c.URL), identity.Validate(), c.Mistakes())
+	errs := slices.Concat(natsconn.ValidateURLs(c.URL), c.Identity.Validate(), c.Mistakes())
 	wrong := func(field, format string, args ...any) { errs = append(errs, conf.FieldErrorf(field, format, args...)) }
 	if c.Subject != "" {
 		if mistake := subjectMistake(c.Subject); mistake != "" {

@@ -42,7 +42,7 @@ func New(cfg Config, env pipeline.Env) (*Input, error) {
 	}
 	cfg = cfg.withDefaults(env.Name)
 	log := cmp.Or(env.Log, slog.New(slog.DiscardHandler))
-	options, err := natsconn.Options(cfg.identity(), log.Warn)
+	options, err := natsconn.Options(cfg.Identity, log.Warn)
 	if err != nil {
 		return nil, err
 	}

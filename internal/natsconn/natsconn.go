@@ -25,18 +25,18 @@ type TLS struct {
 	InsecureSkipVerify bool   `conf:"insecure_skip_verify" doc:"Do not verify the server. Anyone on the way can read and change the events."`
 }
 
-// Identity is who a connection is, and how it is secured: the keys of a configuration.
+// Identity is who a connection is, and how it is secured: the keys that all components with a connection have.
 type Identity struct {
-	Name         string
-	InboxPrefix  string
-	TLS          *TLS
-	User         string
-	Password     conf.Secret
-	PasswordFile string
-	Token        conf.Secret
-	TokenFile    string
-	NkeyFile     string
-	CredsFile    string
+	TLS          *TLS        `conf:"tls" doc:"TLS settings. Servers are verified against the system's authorities unless ca_file is given."`
+	User         string      `conf:"user" doc:"User name."`
+	Password     conf.Secret `conf:"password" doc:"Password of user."`
+	PasswordFile string      `conf:"password_file" doc:"File with the password, read at each connect."`
+	Token        conf.Secret `conf:"token" doc:"Authentication token."`
+	TokenFile    string      `conf:"token_file" doc:"File with the token, read at each connect."`
+	NkeyFile     string      `conf:"nkey_file" doc:"File with an nkey seed, read at each connect." example:"/etc/trailcast/user.nk"`
+	CredsFile    string      `conf:"creds_file" doc:"Credentials file (JWT and seed), read at each connect." example:"/etc/trailcast/user.creds"`
+	Name         string      `conf:"name" doc:"Name of the connection in the server's monitoring. Default: trailcast/ and the component's name."`
+	InboxPrefix  string      `conf:"inbox_prefix" doc:"Prefix of the subjects that answers and confirmations arrive on, where permissions ask for one of its own. Default: _INBOX." example:"_INBOX_trailcast"`
 }
 
 // Validate returns the mistakes in an identity as errors about the keys of its configuration. Files are not looked at.

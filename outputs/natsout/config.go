@@ -26,16 +26,7 @@ type Config struct {
 	Timeout     time.Duration `conf:"timeout" default:"10s" doc:"How long to wait for a connection, and for confirmations while none arrives; then the events are tried again."`
 	OnTooLarge  string        `conf:"on_too_large" default:"reject" enum:"reject,trim" doc:"What becomes of an event larger than the server's max_payload: reject sends it to quarantine, trim replaces its largest parts by a marker. Session text is split over several messages instead."`
 
-	TLS          *TLS        `conf:"tls" doc:"TLS settings. Servers are verified against the system's authorities unless ca_file is given."`
-	User         string      `conf:"user" doc:"User name."`
-	Password     conf.Secret `conf:"password" doc:"Password of user."`
-	PasswordFile string      `conf:"password_file" doc:"File with the password, read at each connect."`
-	Token        conf.Secret `conf:"token" doc:"Authentication token."`
-	TokenFile    string      `conf:"token_file" doc:"File with the token, read at each connect."`
-	NkeyFile     string      `conf:"nkey_file" doc:"File with an nkey seed, read at each connect." example:"/etc/trailcast/user.nk"`
-	CredsFile    string      `conf:"creds_file" doc:"Credentials file (JWT and seed), read at each connect." example:"/etc/trailcast/user.creds"`
-	Name         string      `conf:"name" doc:"Name of the connection in the server's monitoring. Default: trailcast/ and the output's name."`
-	InboxPrefix  string      `conf:"inbox_prefix" doc:"Prefix of the subjects that confirmations arrive on, where permissions ask for one of its own. Default: _INBOX." example:"_INBOX_trailcast"`
+	natsconn.Identity
 
 	Embedded *embedded.Config `conf:"embedded" doc:"Run a NATS server with JetStream in this process, on loopback by default; instead of url."`
 
@@ -197,16 +188,8 @@ func (c *Config) validateStream() []error {
 }
 
 // identity is who the connection is.
-func (c *Config) identity() natsconn.Identity {
-	return natsconn.Identity{
-		Name: c.Name, InboxPrefix: c.InboxPrefix, TLS: c.TLS, User: c.User, Password: c.Password, PasswordFile: c.PasswordFile,
-		Token: c.Token, TokenFile: c.TokenFile, NkeyFile: c.NkeyFile, CredsFile: c.CredsFile,
-	}
-}
-
 func (c *Config) validateAuth() []error {
-	identity := c.identity()
-	errs := identity.Validate()
+	errs := c.Identity.Validate()
 	if (c.Embedded != nil || c.Server != nil) && (c.NkeyFile != "" || c.CredsFile != "") {
 		errs = append(errs, conf.FieldErrorf("embedded", "the embedded server knows user and password, or token, only"))
 	}

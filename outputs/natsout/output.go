@@ -65,7 +65,7 @@ func New(cfg Config, env pipeline.Env) (*Output, error) {
 	if o.subject, err = parseSubject(cfg.Subject); err != nil {
 		return nil, err
 	}
-	options, err := natsconn.Options(cfg.identity(), o.log.Warn)
+	options, err := natsconn.Options(cfg.Identity, o.log.Warn)
 	if err != nil {
 		return nil, err
 	}
