@@ -39,7 +39,7 @@ func Run(ctx context.Context, o *Options, stdin io.Reader, stdout, stderr io.Wri
 		out:     bufio.NewWriterSize(stdout, 64<<10),
 		printer: newPrinter(o, isTerminal(stdout)),
 		batches: make(chan batch, 4),
-		buffers: make(chan []byte, 16*runtime.GOMAXPROCS(0)),
+		buffers: make(chan []byte, resultsAhead),
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -22,9 +22,8 @@ const (
 	progressFrom  = 8 << 20 // bytes; less is read before a bar can be seen
 	progressEvery = 100_000_000
 
-	batchesAhead = 1 // of each file that is read before its turn
-
-	resultBlock = 64 << 10 // bytes of results that are passed on at once
+	resultBlock  = 64 << 10 // bytes of results that are passed on at once
+	resultsAhead = 64       // blocks of results of each file that is read before its turn; of events, one batch
 )
 
 // read splits as many files at one time as there are processors, and passes on what they hold in the order of the files.
@@ -40,11 +39,11 @@ func (q *query) read(ctx context.Context, showProgress bool) {
 	splitter := split.New(split.Options{Unwrap: q.options.Unwrap, Ahead: len(files) < runtime.GOMAXPROCS(0)})
 	var readers sync.WaitGroup
 	defer readers.Wait()
-	begun := make(chan *feeder, runtime.GOMAXPROCS(0)-1) // files whose turn has not come yet
+	begun := make(chan *feeder, runtime.GOMAXPROCS(0)) // files whose turn has not come yet; one more than there is work for
 	readers.Go(func() {
 		defer close(begun)
 		for _, name := range files {
-			f := &feeder{query: q, file: name, batches: make(chan batch, batchesAhead)}
+			f := &feeder{query: q, file: name, batches: make(chan batch, resultsAhead), turn: make(chan struct{})}
 			select {
 			case begun <- f:
 			case <-ctx.Done():
@@ -61,6 +60,7 @@ func (q *query) read(ctx context.Context, showProgress bool) {
 		}
 	})
 	for f := range begun {
+		close(f.turn)
 		for b := range f.batches {
 			select {
 			case q.batches <- b:
@@ -106,8 +106,10 @@ type feeder struct {
 	query   *query
 	file    string
 	batches chan batch
-	results results // of the records that were not kept
-	behind  bool    // a record was kept: the results of the next ones come after its own
+	turn    chan struct{} // closed when the results of all files before have been passed on
+	ahead   bool          // a batch of events waits for that
+	results results       // of the records that were not kept
+	behind  bool          // a record was kept: the results of the next ones come after its own
 }
 
 func (f *feeder) read(ctx context.Context, splitter *split.Splitter, bar *progressbar.ProgressBar) error {
@@ -133,7 +135,14 @@ func (f *feeder) read(ctx context.Context, splitter *split.Splitter, bar *progre
 }
 
 func (f *feeder) Feed(ctx context.Context, events []pipeline.Event) error {
-	f.behind = false
+	if f.ahead {
+		select {
+		case <-f.turn:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	f.ahead, f.behind = true, false
 	return f.send(ctx, batch{file: f.file, results: f.taken(), events: events})
 }
 
