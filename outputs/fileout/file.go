@@ -124,11 +124,18 @@ func (v *volume) append(f *file, add addition) error {
 			f.closeHandle()
 			return err
 		}
+		if size >= passing {
+			uncache(f.h, f.size, size)
+		}
 	}
 	f.size += size
 	f.written = now
 	return nil
 }
+
+// passing is how much has to come at once for it to be a flood that no reader on this machine follows. Its pages would only
+// drive others out of the system's cache, and finding new ones costs more than filling them.
+const passing = 1 << 20
 
 // cut takes the file back to the ack point.
 func (f *file) cut() { f.dirty = f.h.Truncate(f.size) != nil }
