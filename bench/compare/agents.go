@@ -2,7 +2,9 @@ package main
 
 import (
 	"embed"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"text/template"
@@ -33,7 +35,7 @@ func (b *bench) configured(files []string, list ...string) func(dir string) (pro
 			return process.Command{}, err
 		}
 		for _, name := range files {
-			if err := b.configure(dir, name); err != nil {
+			if err := b.configure(dir, name, b.data.zipped); err != nil {
 				return process.Command{}, err
 			}
 		}
@@ -41,7 +43,7 @@ func (b *bench) configured(files []string, list ...string) func(dir string) (pro
 	}
 }
 
-func (b *bench) configure(dir, name string) error {
+func (b *bench) configure(dir, name, zipped string) error {
 	t, err := template.ParseFS(configs, "configs/"+name)
 	if err != nil {
 		return err
@@ -51,7 +53,7 @@ func (b *bench) configure(dir, name string) error {
 		return err
 	}
 	defer f.Close()
-	return t.Execute(f, settings{Dir: dir, Zipped: b.data.zipped, Lines: b.data.lines, URL: b.broker.url(), Stream: streamName,
+	return t.Execute(f, settings{Dir: dir, Zipped: zipped, Lines: b.data.lines, URL: b.broker.url(), Stream: streamName,
 		Program: selection, Source: selectedSource})
 }
 
@@ -80,25 +82,56 @@ func runFile(b *bench) (workload, error) {
 }
 
 func runNATS(b *bench) (workload, error) {
-	check := func(string) error { return b.broker.arrived(b.data.records) }
-	return workload{title: "gzip, enriched, to core NATS", reference: publish, bytes: b.data.Document, contenders: []contender{
-		b.publisher(check).after(b.broker.begin),
-		b.agent("run-nats.yaml", check).after(b.broker.begin),
-	}}, nil
+	return b.publishing("gzip, enriched, to core NATS", "run-nats.yaml", b.broker.begin,
+		func(string) error { return b.broker.arrived(b.data.records) })
 }
 
 func runJetStream(b *bench) (workload, error) {
-	check := func(string) error { return b.broker.stored(b.data.records) }
-	return workload{title: "gzip, enriched, to JetStream", reference: publish, bytes: b.data.Document, contenders: []contender{
-		b.publisher(check, "-jetstream").after(b.broker.beginStream),
-		b.agent("run-jetstream.yaml", check).after(b.broker.beginStream),
-	}}, nil
+	return b.publishing("gzip, enriched, to JetStream", "run-jetstream.yaml", b.broker.beginStream,
+		func(string) error { return b.broker.stored(b.data.records) }, "-jetstream")
 }
 
-// publisher sends ready messages.
-func (b *bench) publisher(check func(string) error, flags ...string) contender {
+// publishing is trailcast beside a program that sends ready messages. Both share the cores with the server, without which
+// there is no publishing, so that the time that passes is what counts.
+func (b *bench) publishing(title, config string, begin func() error, check func(string) error, flags ...string) (workload, error) {
+	events, err := b.enriched()
+	if err != nil {
+		return workload{}, fmt.Errorf("make messages: %w", err)
+	}
 	list := append([]string{b.bin.publish, "-url", b.broker.url(), "-n", strconv.FormatInt(b.data.records, 10)}, flags...)
-	return contender{name: publish, cores: 1, check: check, command: args(append(list, b.data.lines)...)}
+	ready := contender{name: publish, check: check, command: args(append(list, events)...)}
+	w := workload{title: title, reference: publish, bytes: b.data.Document,
+		contenders: []contender{ready.after(begin), b.agent(config, check).after(begin)}}
+	for i := range w.contenders {
+		w.contenders[i].cores = min(2, len(b.runner.CPUs))
+	}
+	return w, nil
+}
+
+// enriched returns a file with the events of the first document as trailcast publishes them. It is made once.
+func (b *bench) enriched() (string, error) {
+	dir := filepath.Join(b.work, "enriched")
+	file := filepath.Join(dir, "out", "all.ndjson")
+	if _, err := os.Stat(file); err == nil {
+		return file, nil
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "in"), 0o755); err != nil {
+		return "", err
+	}
+	first := b.data.files[0]
+	if err := os.Symlink(first, filepath.Join(dir, "in", filepath.Base(first))); err != nil {
+		return "", err
+	}
+	const config = "run-file.yaml"
+	if err := b.configure(dir, config, filepath.Join(dir, "in")); err != nil {
+		return "", err
+	}
+	run := exec.Command(b.bin.trailcast, "run", "-c", config)
+	run.Dir = dir
+	if said, err := run.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, said)
+	}
+	return file, nil
 }
 
 func connectJetStream(b *bench) (workload, error) {

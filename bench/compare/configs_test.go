@@ -24,7 +24,7 @@ func TestConfigurations(t *testing.T) {
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		if err := b.configure(dir, name); err != nil {
+		if err := b.configure(dir, name, b.data.zipped); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(filepath.Join(dir, name))

@@ -1,7 +1,8 @@
 // Command publish sends ready messages to a NATS server with nats.go and nothing around it: what publishing costs by
-// itself. It takes records from a file of JSON lines, as many as it keeps in memory, and sends them again and again.
+// itself. It takes enriched events from a file of JSON lines, as many as it keeps in memory, gives them the subjects and
+// the headers that trailcast gives them, and sends them again and again.
 //
-//	publish -url nats://127.0.0.1:4222 -n 200000 [-jetstream] trail.ndjson
+//	publish -url nats://127.0.0.1:4222 -n 200000 [-jetstream] enriched.ndjson
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -21,7 +23,7 @@ import (
 )
 
 const (
-	kept      = 5000 // records in memory
+	kept      = 5000 // events in memory
 	maxRecord = 1 << 20
 	window    = 4096 // messages that may wait for their confirmation
 	patience  = time.Minute
@@ -73,8 +75,8 @@ func publishStream(conn *nats.Conn, ready []*nats.Msg, n int) error {
 	}
 	for i := range n {
 		from := ready[i%len(ready)]
-		msg := &nats.Msg{Subject: from.Subject, Data: from.Data,
-			Header: nats.Header{jetstream.MsgIDHeader: {strconv.Itoa(i)}}}
+		msg := &nats.Msg{Subject: from.Subject, Data: from.Data, Header: maps.Clone(from.Header)}
+		msg.Header[jetstream.MsgIDHeader] = []string{from.Header[jetstream.MsgIDHeader][0] + strconv.Itoa(i)}
 		if _, err := js.PublishMsgAsync(msg, jetstream.WithStallWait(patience)); err != nil {
 			return err
 		}
@@ -92,7 +94,7 @@ func publishStream(conn *nats.Conn, ready []*nats.Msg, n int) error {
 	}
 }
 
-// read makes messages of the first records of a file, with the subjects that trailcast gives them in the comparison.
+// read makes messages of the first events of a file.
 func read(file string) ([]*nats.Msg, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -103,27 +105,41 @@ func read(file string) ([]*nats.Msg, error) {
 	lines := bufio.NewScanner(f)
 	lines.Buffer(make([]byte, 64<<10), maxRecord)
 	for len(ready) < kept && lines.Scan() {
-		data := bytes.Clone(lines.Bytes())
-		subject, err := subjectOf(data)
+		msg, err := message(bytes.Clone(lines.Bytes()))
 		if err != nil {
 			return nil, err
 		}
-		ready = append(ready, &nats.Msg{Subject: subject, Data: data})
+		ready = append(ready, msg)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, err
 	}
 	if len(ready) == 0 {
-		return nil, errors.New("no records in " + file)
+		return nil, errors.New("no events in " + file)
 	}
 	return ready, nil
 }
 
-func subjectOf(data []byte) (string, error) {
-	var r struct{ RecipientAccountId, AwsRegion, EventSource, EventName string }
-	if err := json.Unmarshal(data, &r); err != nil {
-		return "", err
+func message(event []byte) (*nats.Msg, error) {
+	var e struct {
+		Trailcast struct {
+			ID, Kind, Region, Service, Action, Outcome string
+			Account                                    struct{ ID string }
+		}
 	}
-	service, _, _ := strings.Cut(r.EventSource, ".")
-	return strings.Join([]string{"audit", r.RecipientAccountId, r.AwsRegion, service, r.EventName}, "."), nil
+	if err := json.Unmarshal(event, &e); err != nil {
+		return nil, err
+	}
+	t := e.Trailcast
+	if t.ID == "" {
+		return nil, errors.New("an event is not enriched")
+	}
+	return &nats.Msg{
+		Subject: strings.Join([]string{"audit", t.Account.ID, t.Region, t.Service, t.Action}, "."),
+		Header: nats.Header{
+			jetstream.MsgIDHeader: {t.ID}, "Trailcast-Id": {t.ID}, "Trailcast-Kind": {t.Kind}, "Trailcast-Account": {t.Account.ID},
+			"Trailcast-Region": {t.Region}, "Trailcast-Service": {t.Service}, "Trailcast-Action": {t.Action}, "Trailcast-Outcome": {t.Outcome},
+		},
+		Data: event,
+	}, nil
 }
