@@ -110,7 +110,7 @@ func (e Event) WithRaw(raw []byte) Event {
 }
 
 // WithMember is WithRaw for raw that differs from the event's bytes in nothing but a member that was added at the end, of a
-// key that the formats of records do not have.
+// key that the formats of records do not have; it has no white space outside of strings.
 func (e Event) WithMember(raw []byte) Event {
 	own := min(e.own, len(e.Raw)-1) // less the closing brace
 	e = e.WithRaw(raw)

@@ -1,9 +1,11 @@
 package fileout
 
 import (
+	"bytes"
 	"io"
 	"slices"
 
+	"github.com/trailcast/trailcast/formats/record"
 	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -39,7 +41,7 @@ func (l lines) appendTo(dst []byte) []byte {
 	}
 	dst = slices.Grow(dst, size)
 	for _, i := range l.indexes {
-		dst = appendLine(dst, l.events[i].Raw)
+		dst = appendLine(dst, &l.events[i])
 	}
 	return dst
 }
@@ -80,7 +82,7 @@ type written struct {
 
 func (w *written) size() (n int64) {
 	for _, i := range w.indexes {
-		n += lineSize(w.events[i].Raw)
+		n += lineSize(&w.events[i])
 	}
 	return n
 }
@@ -91,34 +93,43 @@ func (w *written) writeTo(to io.WriterAt, at int64) (size int64, err error) {
 	}
 	block := w.scratch.block
 	for _, i := range w.indexes {
-		raw := w.events[i].Raw
-		if len(block) > 0 && len(block)+len(raw)+1 > blockSize {
+		ev := &w.events[i]
+		if len(block) > 0 && len(block)+len(ev.Raw)+1 > blockSize {
 			n, err := to.WriteAt(block, at+size)
 			if size += int64(n); err != nil {
 				return size, err
 			}
 			block = w.scratch.block
 		}
-		block = appendLine(block, raw) // one that is larger than the block gets memory of its own
+		block = appendLine(block, ev) // one that is larger than the block gets memory of its own
 	}
 	n, err := to.WriteAt(block, at+size)
 	return size + int64(n), err
 }
 
 // appendLine appends an event and a line end. An event that has line ends between its tokens loses all such space.
-func appendLine(dst, raw []byte) []byte {
-	if hasLineEnd(raw) {
-		dst = rawjson.AppendCompact(dst, raw)
+func appendLine(dst []byte, ev *pipeline.Event) []byte {
+	if isLine(ev) {
+		dst = append(dst, ev.Raw...)
 	} else {
-		dst = append(dst, raw...)
+		dst = rawjson.AppendCompact(dst, ev.Raw)
 	}
 	return append(dst, '\n')
 }
 
 // lineSize is the length of what appendLine appends.
-func lineSize(raw []byte) int64 {
-	if hasLineEnd(raw) {
-		return int64(len(appendLine(nil, raw)))
+func lineSize(ev *pipeline.Event) int64 {
+	if isLine(ev) {
+		return int64(len(ev.Raw)) + 1
 	}
-	return int64(len(raw)) + 1
+	return int64(len(appendLine(nil, ev)))
+}
+
+// isLine reports whether an event has no line ends. Most need not be looked through for that.
+func isLine(ev *pipeline.Event) bool {
+	return ev.Intact() && record.IsCompact(ev.Record) || !hasLineEnd(ev.Raw)
+}
+
+func hasLineEnd(raw []byte) bool {
+	return bytes.IndexByte(raw, '\n') >= 0 || bytes.IndexByte(raw, '\r') >= 0
 }

@@ -148,7 +148,7 @@ func TestDiskFullOnARealFileSystem(t *testing.T) {
 				err := o.Write(context.Background(), events)
 				if err == nil {
 					for i := range events {
-						want.Write(appendLine(nil, events[i].Raw))
+						want.Write(appendLine(nil, &events[i]))
 					}
 					continue
 				}

@@ -359,7 +359,7 @@ func (o *Output) Check(ctx context.Context) error {
 func (o *Output) Explain(ev *pipeline.Event) (pipeline.Explanation, error) {
 	return pipeline.Explanation{
 		Destination: filepath.Join(o.dir, filepath.FromSlash(o.name(ev))),
-		Size:        len(appendLine(nil, ev.Raw)),
+		Size:        len(appendLine(nil, ev)),
 	}, nil
 }
 

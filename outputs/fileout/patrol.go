@@ -1,7 +1,6 @@
 package fileout
 
 import (
-	"bytes"
 	"time"
 )
 
@@ -94,8 +93,4 @@ func (o *Output) finishOne(v *volume, name string, want func(*file) bool) error 
 		return nil
 	}
 	return v.finish(f, time.Now())
-}
-
-func hasLineEnd(raw []byte) bool {
-	return bytes.IndexByte(raw, '\n') >= 0 || bytes.IndexByte(raw, '\r') >= 0
 }
