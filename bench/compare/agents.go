@@ -22,11 +22,15 @@ type settings struct {
 	Lines   string // file of JSON lines
 	URL     string // NATS server
 	Stream  string
-	Program string // jq
-	Source  string // the eventSource that Program selects
+	Program string   // jq
+	Source  string   // the eventSource that Program selects
+	Others  []string // eventSources that no record has
 }
 
-const selectedSource = "ssm.amazonaws.com"
+const (
+	selectedSource = "ssm.amazonaws.com"
+	manyOutputs    = 100
+)
 
 // configured is a command that reads configurations: those named are written into the folder of the run.
 func (b *bench) configured(files []string, list ...string) func(dir string) (process.Command, error) {
@@ -54,7 +58,16 @@ func (b *bench) configure(dir, name, zipped string) error {
 	}
 	defer f.Close()
 	return t.Execute(f, settings{Dir: dir, Zipped: zipped, Lines: b.data.lines, URL: b.broker.url(), Stream: streamName,
-		Program: selection, Source: selectedSource})
+		Program: selection, Source: selectedSource, Others: otherSources()})
+}
+
+// otherSources are for all outputs but one.
+func otherSources() []string {
+	var list []string
+	for i := range manyOutputs - 1 {
+		list = append(list, fmt.Sprintf("service-%d.amazonaws.com", i))
+	}
+	return list
 }
 
 // agent is trailcast with a configuration.
@@ -79,6 +92,20 @@ func runFile(b *bench) (workload, error) {
 	return workload{title: "gzip, enriched, to one file", reference: gunzip, bytes: b.data.Document, contenders: []contender{
 		b.gunzip(), b.split(), b.agent("run-file.yaml", writes(b.data.records)),
 	}}, nil
+}
+
+// manyWhens is what the conditions of many outputs cost beside that of one.
+func manyWhens(b *bench) (workload, error) {
+	want, err := b.truths.of(selection, b.data)
+	if err != nil {
+		return workload{}, err
+	}
+	check := writes(want.Results)
+	one, many := b.agent("one-when.yaml", check), b.agent("many-whens.yaml", check)
+	one.name = "one output"
+	many.name = fmt.Sprintf("%d outputs", manyOutputs)
+	return workload{title: "gzip, outputs with a condition each", reference: one.name, bytes: b.data.Document,
+		contenders: []contender{one, many}}, nil
 }
 
 func runNATS(b *bench) (workload, error) {

@@ -23,7 +23,7 @@ func queryLines(title, program string) func(*bench) (workload, error) {
 			return workload{}, err
 		}
 		query := func(name, tool string, command ...string) contender {
-			return contender{name: name, ours: name == ours, cores: 1, check: yields(want),
+			return contender{name: name, ours: name == ours, cores: 1, check: yields(want), quiet: true,
 				command: args(append(append([]string{tool}, command...), program, b.data.lines)...)}
 		}
 		w := workload{title: title + ", JSON lines", reference: "gojq", bytes: b.data.Lines,
@@ -58,7 +58,7 @@ func selectZipped(b *bench) (workload, error) {
 		if cores > 1 {
 			name = fmt.Sprintf("%s, %d cores", ours, cores)
 		}
-		w.contenders = append(w.contenders, contender{name: name, ours: true, cores: cores, check: yields(want),
+		w.contenders = append(w.contenders, contender{name: name, ours: true, cores: cores, check: yields(want), quiet: true,
 			command: args(b.bin.trailcast, "query", "-c", selection, b.data.zipped)})
 	}
 	if most == 1 {
@@ -69,7 +69,7 @@ func selectZipped(b *bench) (workload, error) {
 			continue
 		}
 		const pipe = `"$0" -dc "$1"/*.gz | "$2" -c "$3"`
-		w.contenders = append(w.contenders, contender{name: "gzip | " + tool.name, cores: 1, check: yields(want),
+		w.contenders = append(w.contenders, contender{name: "gzip | " + tool.name, cores: 1, check: yields(want), quiet: true,
 			command: args("sh", "-c", pipe, b.tools.gzip, b.data.zipped, tool.path, ".Records[] | "+selection)})
 	}
 	return w, nil

@@ -26,6 +26,7 @@ func definitions() []definition {
 		{"tier2-ndjson", queryLines("a regular expression and a sum", regexAndSum)},
 		{"tier3-ndjson", queryLines("every ARN, wherever it is in a record", everywhere)},
 		{"run-file", runFile},
+		{"many-whens", manyWhens},
 		{"run-nats", runNATS},
 		{"run-jetstream", runJetStream},
 		{"connect-jetstream", connectJetStream},

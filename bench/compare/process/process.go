@@ -19,6 +19,7 @@ type Command struct {
 	Args  []string
 	Stdin string // a file; "": nothing
 	Cores int    // how many cores it may use
+	Quiet bool   // what it prints goes nowhere
 }
 
 // Cost is what one run took.
@@ -43,7 +44,7 @@ type Runner struct {
 	CPUs     []int         // those that may be used
 }
 
-// Run runs c with dir as its working directory, and leaves what it prints there. An error is one of starting it, an exit
+// Run runs c with dir as its working directory, and leaves what it prints there unless c is quiet. An error is one of starting it, an exit
 // code other than 0, with the last lines of what it said, or the time limit.
 func (r *Runner) Run(ctx context.Context, c Command, dir string) (Cost, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
@@ -88,11 +89,13 @@ func open(cmd *exec.Cmd, c Command, dir string) (files []*os.File, err error) {
 		}
 		files, cmd.Stdin = append(files, in), in
 	}
-	out, err := os.Create(filepath.Join(dir, Stdout))
-	if err != nil {
-		return files, err
+	if !c.Quiet { // else exec opens the null device
+		out, err := os.Create(filepath.Join(dir, Stdout))
+		if err != nil {
+			return files, err
+		}
+		files, cmd.Stdout = append(files, out), out
 	}
-	files, cmd.Stdout = append(files, out), out
 	said, err := os.Create(filepath.Join(dir, stderr))
 	if err != nil {
 		return files, err

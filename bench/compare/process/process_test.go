@@ -53,6 +53,16 @@ func TestRun(t *testing.T) {
 	_ = ballast[len(ballast)-1]
 }
 
+func TestQuiet(t *testing.T) {
+	r, dir := newRunner(t), t.TempDir()
+	if _, err := r.Run(context.Background(), Command{Args: []string{"echo", "text"}, Cores: 1, Quiet: true}, dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, Stdout)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what it printed is kept: %v", err)
+	}
+}
+
 func TestFailures(t *testing.T) {
 	r, dir := newRunner(t), t.TempDir()
 	for name, c := range map[string]struct {
