@@ -118,8 +118,7 @@ func runJetStream(b *bench) (workload, error) {
 		func(string) error { return b.broker.stored(b.data.records) }, "-jetstream")
 }
 
-// publishing is trailcast beside a program that sends ready messages. Both share the cores with the server, without which
-// there is no publishing, so that the time that passes is what counts.
+// publishing is trailcast beside a program that sends ready messages.
 func (b *bench) publishing(title, config string, begin func() error, check func(string) error, flags ...string) (workload, error) {
 	events, err := b.enriched()
 	if err != nil {
@@ -127,12 +126,17 @@ func (b *bench) publishing(title, config string, begin func() error, check func(
 	}
 	list := append([]string{b.bin.publish, "-url", b.broker.url(), "-n", strconv.FormatInt(b.data.records, 10)}, flags...)
 	ready := contender{name: publish, check: check, command: args(append(list, events)...)}
-	w := workload{title: title, reference: publish, bytes: b.data.Document,
-		contenders: []contender{ready.after(begin), b.agent(config, check).after(begin)}}
+	return b.besideServer(workload{title: title, reference: publish, bytes: b.data.Document,
+		contenders: []contender{ready.after(begin), b.agent(config, check).after(begin)}}), nil
+}
+
+// besideServer gives each contender two cores, which it shares with the NATS server: without that there is no publishing, so
+// the time that passes is what counts.
+func (b *bench) besideServer(w workload) workload {
 	for i := range w.contenders {
 		w.contenders[i].cores = min(2, len(b.runner.CPUs))
 	}
-	return w, nil
+	return w
 }
 
 // enriched returns a file with the events of the first document as trailcast publishes them. It is made once.
@@ -167,16 +171,15 @@ func connectJetStream(b *bench) (workload, error) {
 		return workload{}, err
 	}
 	check := func(string) error { return b.broker.stored(want.Results) }
-	w := workload{title: "gzip, selected, to JetStream", reference: gunzip, bytes: b.data.Document, contenders: []contender{
-		b.gunzip(),
-		b.agent("select-jetstream.yaml", check).after(b.broker.beginStream),
-	}}
+	const rival = "Redpanda Connect"
+	w := workload{title: "gzip, selected, to JetStream", reference: rival, bytes: b.data.Document,
+		contenders: []contender{b.agent("select-jetstream.yaml", check).after(b.broker.beginStream)}}
 	if b.tools.connect != "" {
 		const config = "redpanda-connect.yaml"
-		w.contenders = append(w.contenders, contender{name: "Redpanda Connect", cores: 1, check: check,
+		w.contenders = append(w.contenders, contender{name: rival, check: check,
 			command: b.configured([]string{config}, b.tools.connect, "run", config)}.after(b.broker.beginStream))
 	}
-	return w, nil
+	return b.besideServer(w), nil
 }
 
 // selectFile is for tools that read JSON lines only.
