@@ -90,3 +90,63 @@ func TestEventsDroppedBeforeTheyAreFedAreCountedTheSame(t *testing.T) {
 		})
 	}
 }
+
+// Where there are no filters, events that meet no output's condition are not fed; the account is the same.
+func TestEventsThatNoOutputWantsAreNotFed(t *testing.T) {
+	wants := func(word string) pipeline.Condition {
+		return funcCondition(func(ev *pipeline.Event) (bool, error) { return bytes.Contains(ev.Raw, []byte(word)), nil })
+	}
+	words := []string{`"a`, `"panic`}
+	matcher := funcMatcher(func(ev *pipeline.Event, dst []pipeline.Match) []pipeline.Match {
+		if bytes.Contains(ev.Raw, []byte("panic")) {
+			panic("made up")
+		}
+		for k, word := range words {
+			if bytes.Contains(ev.Raw, []byte(word)) {
+				dst = append(dst, pipeline.Match{Output: k, Holds: pipeline.Yes})
+			}
+		}
+		return dst
+	})
+	var want pipeline.Stats
+	for _, tt := range []struct {
+		name       string
+		matcher    func() pipeline.Matcher
+		takesAll   bool // a further output has no condition
+		wantsAsked bool
+	}{
+		{"each is routed", nil, false, false},
+		{"asked", func() pipeline.Matcher { return matcher }, false, true},
+		{"an output takes all", func() pipeline.Matcher { return matcher }, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			settings := pipeline.Settings{NewMatcher: tt.matcher}
+			for _, word := range words {
+				out := funcOutput{write: func(context.Context, []pipeline.Event) error { return nil }}
+				settings.Outputs = append(settings.Outputs, pipeline.OutputStage{Name: word, Output: out, When: wants(word)})
+			}
+			if tt.takesAll {
+				out := funcOutput{write: func(context.Context, []pipeline.Event) error { return nil }}
+				settings.Outputs = append(settings.Outputs, pipeline.OutputStage{Name: "all", Output: out})
+			}
+			e := start(t, settings)
+			var asked bool
+			r := deliver(t, e, feedWanted(&asked, records("a", 3), records("b", 2), records("panic", 1)))
+			if asked != tt.wantsAsked {
+				t.Errorf("asked: %v", asked)
+			}
+			if tt.takesAll {
+				return
+			}
+			if r.Counts.In != 6 || r.Counts.Unrouted != 2 || r.Counts.Routed != 4 {
+				t.Errorf("got %+v", r.Counts)
+			}
+			got := e.Stats()
+			if tt.matcher == nil {
+				want = got
+			} else if got.Counts != want.Counts || got.BytesIn != want.BytesIn {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+}
