@@ -20,7 +20,7 @@ func LoadSources(file string, data []byte, env func(string) (string, bool), stat
 	s := &Sources{}
 	errs := yamlconf.Read(file, data, env, s)
 	c := &Config{StateDir: stateDir, Inputs: s.Inputs, Filters: s.Filters, errs: errs}
-	c.Limits.MaxEvents, c.Limits.MaxBytes = 20_000, 64<<20
+	_ = yamlconf.Decode(file, []byte("{}"), env, &c.Limits) // the defaults
 	c.nameAll(errs)
 	for i := range c.Inputs {
 		in := &c.Inputs[i].Component

@@ -47,3 +47,14 @@ filters:
 		t.Error("outputs are taken")
 	}
 }
+
+// A command that reads once has the agent's limits.
+func TestSourcesHaveTheDefaultLimits(t *testing.T) {
+	c, err := LoadSources("sources.yaml", []byte("inputs:\n  - stdin: {}\n"), nil, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Limits.MaxEvents != 20000 || c.Limits.MaxBytes != 8<<20 {
+		t.Errorf("limits %+v", c.Limits)
+	}
+}
