@@ -8,8 +8,9 @@ import (
 	"io"
 	"sync"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/trailcast/trailcast/internal/gunzip"
 )
 
 // data is an opened object: its bytes after decompression. The suffix of a name and HTTP headers may lie about
@@ -17,7 +18,7 @@ import (
 type data struct {
 	source *source
 	reader io.Reader // of the compressed bytes until unpack
-	gzip   *gzip.Reader
+	gzip   *gunzip.Reader
 	zstd   *zstd.Decoder
 	packed string // "gzip", "zstd" or ""
 	left   int64  // bytes that may still come out
@@ -75,9 +76,9 @@ func (d *data) unpack(maxWindow int64, spare *sync.Pool) error {
 	in := d.reader
 	switch d.packed {
 	case "gzip":
-		gz, _ := spare.Get().(*gzip.Reader)
+		gz, _ := spare.Get().(*gunzip.Reader)
 		if gz == nil {
-			gz = new(gzip.Reader)
+			gz = new(gunzip.Reader)
 		}
 		d.gzip = gz
 		if err := gz.Reset(in); err != nil {
