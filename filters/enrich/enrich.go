@@ -98,37 +98,31 @@ func (f *Filter) Apply(_ context.Context, dst []pipeline.Event, ev pipeline.Even
 		}
 	}
 	f.recheckFiles()
-	facts := ev.Facts()
-	if named := f.withNames(facts); named != facts {
-		facts = named
-		ev = ev.WithFacts(named)
-	}
 	m, ok := f.memory.Get().(*memory)
 	if !ok {
 		m = new(memory)
 	}
 	defer f.memory.Put(m)
-	m.object = appendObject(m.object[:0], facts, f.place(facts.Source.IP), ev.Record)
 	if f.key == defaultKey && ev.Pristine() {
 		if had, known := record.Field(ev.Record, f.key); known && had == nil {
-			return append(dst, ev.WithMember(f.add(m, ev.Raw))), nil
+			// The bytes are copied before the facts are looked for, which finds them in the nearest cache then.
+			raw := m.begin(ev.Raw, f.begin)
+			ev, raw = f.appendFacts(m, raw, ev)
+			return append(dst, ev.WithMember(m.end(append(raw, '}')))), nil
 		}
 	}
+	ev, m.object = f.appendFacts(m, m.object[:0], ev)
 	return append(dst, ev.WithRaw(rawjson.Set(ev.Raw, f.key, m.object))), nil
 }
 
-// add returns obj with the object at its end. obj is a valid object without white space around it that does not have the
-// key.
-func (f *Filter) add(m *memory, obj []byte) []byte {
-	end := len(obj) - 1 // the closing brace
-	out := m.room(len(obj) + len(",") + len(f.begin) + len(m.object))
-	out = append(out, obj[:end]...)
-	if rawjson.Next(obj, 1) < end {
-		out = append(out, ',')
+// appendFacts appends the object, and returns the event with the facts in it.
+func (f *Filter) appendFacts(m *memory, raw []byte, ev pipeline.Event) (pipeline.Event, []byte) {
+	facts := ev.Facts()
+	if named := f.withNames(facts); named != facts {
+		facts = named
+		ev = ev.WithFacts(named)
 	}
-	out = append(out, f.begin...)
-	out = append(out, m.object...)
-	return append(out, '}')
+	return ev, m.appendObject(raw, facts, f.place(facts.Source.IP), ev.Record)
 }
 
 // withNames returns facts with the names of accounts; facts itself where there is none to add.

@@ -6,11 +6,39 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trailcast/trailcast/formats/record"
 	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
 )
+
+// What was written of one origin is not written of another, and objects of any size fit.
+func TestEachEventHasItsOwnOrigin(t *testing.T) {
+	f := newFilter(t, Config{})
+	origins := []*pipeline.Origin{
+		{Input: "a", Object: "one", Via: []string{"sqs", "s3"}, Tag: "t", Time: time.Unix(1700000000, 5)},
+		{Input: "b"},
+		{Object: strings.Repeat("long/", 300), Owner: "111122223333"},
+		nil,
+	}
+	for i := range 100 {
+		o := origins[i*i%len(origins)]
+		if i%7 == 0 {
+			o = origins[i%len(origins)]
+		}
+		raw := fmt.Appendf(nil, `{"eventVersion":"1.0","eventID":"%d","eventTime":"2026-01-02T03:04:05Z","eventName":"X","userIdentity":{},"userAgent":"%s"}`,
+			i, strings.Repeat("x", i*40))
+		ev := event(raw, o, int64(i))
+		notes := new(record.Notes)
+		record.Recognise(raw, notes)
+		ev.Record.Notes = notes
+		got := apply(t, f, ev).Raw
+		if want := rawjson.Add(raw, defaultKey, appendObject(nil, ev.Facts(), place{}, ev.Record)); !bytes.Equal(got, want) {
+			t.Fatalf("event %d is %s, want %s", i, got, want)
+		}
+	}
+}
 
 // Events share blocks of memory; none writes into the bytes of another.
 func TestEventsKeepTheirBytes(t *testing.T) {

@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -10,163 +11,204 @@ import (
 
 // appendObject appends the object that is added to an event. What is absent is left out, and so is an object without
 // members. The members are those of the table in schema.go, in its order.
-func appendObject(dst []byte, f *pipeline.Facts, p place, r *pipeline.Record) []byte {
+func (m *memory) appendObject(dst []byte, f *pipeline.Facts, p place, r *pipeline.Record) []byte {
 	w := writer(append(dst, `{"v":`...))
-	w = strconv.AppendInt(w, Version, 10)
-	w = w.text("id", f.ID)
-	w = w.text("kind", string(f.Kind))
-	if !f.Time.IsZero() {
-		w = w.name("time")
-		w = append(w, '"')
-		w = f.Time.UTC().AppendFormat(w, time.RFC3339Nano)
-		w = append(w, '"')
-	}
-	w = w.text("region", f.Region)
-	w = w.account(f.Account)
-	w = w.text("service", f.Service)
-	w = w.text("action", f.Action)
-	w = w.text("category", f.Category)
-	w = w.tri("read_only", f.ReadOnly)
-	w = w.text("outcome", f.Outcome)
-	w = w.error(f.Error)
+	w = append(strconv.AppendInt(w, Version, 10), ',')
+	w = w.text(&nameID, f.ID)
+	w = w.text(&nameKind, string(f.Kind))
+	w = w.time(&nameTime, f.Time)
+	w = w.text(&nameRegion, f.Region)
+	w = w.account(&f.Account)
+	w = w.text(&nameService, f.Service)
+	w = w.text(&nameAction, f.Action)
+	w = w.text(&nameCategory, f.Category)
+	w = w.tri(&nameReadOnly, f.ReadOnly)
+	w = w.text(&nameOutcome, f.Outcome)
+	w = w.error(&f.Error)
 	w = w.actor(f)
-	w = w.tri("cross_account", f.CrossAccount)
+	w = w.tri(&nameCrossAccount, f.CrossAccount)
 	w = w.source(&f.Source, p)
 	w = w.session(&f.Session)
-	w = w.origin(f, r)
-	return append(w, '}')
+	w = m.origin(w, f, r)
+	w[len(w)-1] = '}' // where a comma was
+	return w
 }
 
-func (w writer) account(a pipeline.Account) writer {
-	w, mark := w.open("account")
-	w = w.text("id", a.ID)
-	w = w.text("name", a.Name)
+func (w writer) account(a *pipeline.Account) writer {
+	w, mark := w.open(&nameAccount)
+	w = w.text(&nameID, a.ID)
+	w = w.text(&nameName, a.Name)
 	return w.close(mark)
 }
 
-func (w writer) error(e pipeline.ErrorFact) writer {
-	w, mark := w.open("error")
-	w = w.text("code", e.Code)
-	w = w.text("message", e.Message)
+func (w writer) error(e *pipeline.ErrorFact) writer {
+	if e.Code == "" && e.Message == "" {
+		return w
+	}
+	w, mark := w.open(&nameError)
+	w = w.text(&nameCode, e.Code)
+	w = w.text(&nameMessage, e.Message)
 	return w.close(mark)
 }
 
 func (w writer) actor(f *pipeline.Facts) writer {
 	a := &f.Actor
-	w, mark := w.open("actor")
-	w = w.text("type", a.Type)
-	w = w.text("kind", a.Kind)
-	w = w.text("id", a.ID)
-	w = w.text("arn", a.ARN)
-	w = w.account(a.Account)
-	w = w.text("user", a.User)
-	w = w.text("role", a.Role)
-	w = w.text("role_arn", a.RoleARN)
-	w = w.text("session_name", a.SessionName)
-	w = w.text("permission_set", a.PermissionSet)
-	w = w.text("access_key_id", a.AccessKeyID)
-	w = w.tri("mfa", a.MFA)
+	w, mark := w.open(&nameActor)
+	w = w.text(&nameType, a.Type)
+	w = w.text(&nameKind, a.Kind)
+	w = w.text(&nameID, a.ID)
+	w = w.text(&nameARN, a.ARN)
+	w = w.account(&a.Account)
+	w = w.text(&nameUser, a.User)
+	w = w.text(&nameRole, a.Role)
+	w = w.text(&nameRoleARN, a.RoleARN)
+	w = w.text(&nameSessionName, a.SessionName)
+	w = w.text(&namePermissionSet, a.PermissionSet)
+	w = w.text(&nameAccessKeyID, a.AccessKeyID)
+	w = w.tri(&nameMFA, a.MFA)
 	if a.Console || f.Kind == pipeline.KindCloudTrail && a.Type != "" {
-		w = w.name("console")
-		w = strconv.AppendBool(w, a.Console)
+		w = w.tri(&nameConsole, pipeline.TriOf(a.Console))
 	}
-	w = w.text("source_identity", a.SourceIdentity)
-	w = w.text("on_behalf_of", a.OnBehalfOf)
-	w = w.text("invoked_by", a.InvokedBy)
+	w = w.text(&nameSourceIdentity, a.SourceIdentity)
+	w = w.text(&nameOnBehalfOf, a.OnBehalfOf)
+	w = w.text(&nameInvokedBy, a.InvokedBy)
 	return w.close(mark)
 }
 
 func (w writer) source(s *pipeline.Source, p place) writer {
-	w, mark := w.open("source")
-	w = w.text("ip", s.IP)
-	w = w.text("aws_service", s.AWSService)
-	w = w.text("user_agent", s.UserAgent)
-	w = w.text("vpc_endpoint", s.VPCEndpoint)
-	w, geo := w.open("geo")
-	w = w.text("country", p.country)
-	w = w.text("city", p.city)
-	if p.asn != 0 {
-		w = w.name("asn")
-		w = strconv.AppendUint(w, p.asn, 10)
+	w, mark := w.open(&nameSource)
+	w = w.text(&nameIP, s.IP)
+	w = w.text(&nameAWSService, s.AWSService)
+	w = w.text(&nameUserAgent, s.UserAgent)
+	w = w.text(&nameVPCEndpoint, s.VPCEndpoint)
+	if p != (place{}) {
+		w = w.geo(p)
 	}
-	w = w.close(geo)
+	return w.close(mark)
+}
+
+func (w writer) geo(p place) writer {
+	w, mark := w.open(&nameGeo)
+	w = w.text(&nameCountry, p.country)
+	w = w.text(&nameCity, p.city)
+	if p.asn != 0 {
+		w = append(strconv.AppendUint(w.name(&nameASN), p.asn, 10), ',')
+	}
 	return w.close(mark)
 }
 
 func (w writer) session(s *pipeline.Session) writer {
-	w, mark := w.open("session")
-	w = w.text("id", s.ID)
-	w = w.text("target", s.Target)
-	w = w.text("document", s.Document)
-	w = w.text("reason", s.Reason)
+	if *s == (pipeline.Session{}) {
+		return w
+	}
+	w, mark := w.open(&nameSession)
+	w = w.text(&nameID, s.ID)
+	w = w.text(&nameTarget, s.Target)
+	w = w.text(&nameDocument, s.Document)
+	w = w.text(&nameReason, s.Reason)
 	return w.close(mark)
 }
 
 // origin says where the event came from, and which account the envelope named where that is not the record's.
-func (w writer) origin(f *pipeline.Facts, r *pipeline.Record) writer {
+func (m *memory) origin(w writer, f *pipeline.Facts, r *pipeline.Record) writer {
 	o := r.Origin
 	if o == nil {
 		return w
 	}
-	w, mark := w.open("origin")
-	w = w.text("input", o.Input)
-	w = w.text("object", o.Object)
-	w = w.name("index")
-	w = strconv.AppendInt(w, r.Index, 10)
+	m.origins.read(o)
+	w = append(w, m.origins.begin...)
+	w = append(strconv.AppendInt(w, r.Index, 10), ',')
+	w = append(w, m.origins.end...)
+	if o.Owner != f.Account.ID {
+		w = w.text(&nameOwner, o.Owner)
+	}
+	return w.close(0) // it has an index, so nothing is taken back
+}
+
+// originText is what is written of one origin, which many records after one another have.
+type originText struct {
+	of         *pipeline.Origin
+	begin, end writer // before and behind the record's index
+}
+
+func (t *originText) read(o *pipeline.Origin) {
+	if t.of == o {
+		return
+	}
+	w, _ := t.begin[:0].open(&nameOrigin)
+	w = w.text(&nameInput, o.Input)
+	w = w.text(&nameObject, o.Object)
+	t.begin = w.name(&nameIndex)
+
+	w = t.end[:0]
 	if len(o.Via) > 0 {
-		w = w.name("via")
+		w = w.name(&nameVia)
 		for i, wrapper := range o.Via {
 			w = append(w, "[,"[min(i, 1)])
 			w = rawjson.AppendString(w, wrapper)
 		}
-		w = append(w, ']')
+		w = append(w, "],"...)
 	}
-	w = w.text("tag", o.Tag)
-	if !o.Time.IsZero() {
-		w = w.name("time")
-		w = append(w, '"')
-		w = o.Time.UTC().AppendFormat(w, time.RFC3339Nano)
-		w = append(w, '"')
-	}
-	if o.Owner != f.Account.ID {
-		w = w.text("owner", o.Owner)
-	}
-	return w.close(mark)
+	w = w.text(&nameTag, o.Tag)
+	t.end = w.time(&nameTime, o.Time)
+	t.of = o
 }
 
-// writer appends the members of objects. Its methods return it, as append does: that keeps it off the heap.
+// writer appends the members of objects, each with a comma behind it. Its methods return it, as append does: that keeps it off
+// the heap.
 type writer []byte
 
-// name begins a member.
-func (w writer) name(name string) writer {
-	if w[len(w)-1] != '{' {
-		w = append(w, ',')
+// room makes room for a name and so many bytes.
+func (w writer) room(size int) writer {
+	if cap(w)-len(w) < maxName+size {
+		return slices.Grow(w, maxName+size)
 	}
-	return append(append(append(w, '"'), name...), '"', ':')
+	return w
 }
 
-func (w writer) text(name, value string) writer {
+// name begins a member.
+func (w writer) name(n *name) writer {
+	w = w.room(0)
+	*(*[maxName]byte)(w[len(w) : len(w)+maxName]) = n.text
+	return w[:len(w)+n.size]
+}
+
+func (w writer) text(n *name, value string) writer {
 	if value == "" {
 		return w
 	}
-	return rawjson.AppendString(w.name(name), value)
+	w = w.room(len(value) + len(`"",`)).name(n)
+	return append(rawjson.AppendString(w, value), ',')
 }
 
-func (w writer) tri(name string, value pipeline.Tri) writer {
-	if value == pipeline.Unknown {
+func (w writer) tri(n *name, value pipeline.Tri) writer {
+	switch value {
+	case pipeline.Yes:
+		return append(w.name(n), "true,"...)
+	case pipeline.No:
+		return append(w.name(n), "false,"...)
+	}
+	return w
+}
+
+// time writes an instant, none for the zero one.
+func (w writer) time(n *name, t time.Time) writer {
+	if t.IsZero() {
 		return w
 	}
-	return strconv.AppendBool(w.name(name), value == pipeline.Yes)
+	w = append(w.name(n), '"')
+	return append(t.UTC().AppendFormat(w, time.RFC3339Nano), `",`...)
 }
 
 // open begins a member that is an object; close takes it back where nothing was written into it.
-func (w writer) open(name string) (out writer, mark int) {
-	return append(w.name(name), '{'), len(w)
+func (w writer) open(n *name) (out writer, mark int) {
+	return append(w.name(n), '{'), len(w)
 }
 
 func (w writer) close(mark int) writer {
 	if w[len(w)-1] == '{' {
 		return w[:mark]
 	}
-	return append(w, '}')
+	w[len(w)-1] = '}' // where a comma was
+	return append(w, ',')
 }

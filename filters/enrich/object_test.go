@@ -38,6 +38,10 @@ func everything() (*pipeline.Facts, place, *pipeline.Record) {
 	return facts, place{country: "IE", city: "Dublin", asn: 64500}, r
 }
 
+func appendObject(dst []byte, f *pipeline.Facts, p place, r *pipeline.Record) []byte {
+	return new(memory).appendObject(dst, f, p, r)
+}
+
 // What is written and what the schema names are the same members in the same order.
 func TestTheTableIsWhatIsWritten(t *testing.T) {
 	facts, where, r := everything()

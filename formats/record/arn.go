@@ -15,16 +15,24 @@ type ARN struct {
 func ParseARN(s string) (ARN, bool) {
 	var part [5]string
 	for i := range part {
-		var found bool
-		if part[i], s, found = strings.Cut(s, ":"); !found {
+		colon := strings.IndexByte(s, ':')
+		if colon < 0 {
 			return ARN{}, false
 		}
-		part[i] = strings.TrimSpace(part[i])
+		part[i], s = trim(s[:colon]), s[colon+1:]
 	}
 	if part[0] != "arn" {
 		return ARN{}, false
 	}
-	return ARN{part[1], part[2], part[3], part[4], strings.TrimSpace(s)}, true
+	return ARN{part[1], part[2], part[3], part[4], trim(s)}, true
+}
+
+// trim is strings.TrimSpace, which is a call.
+func trim(s string) string {
+	if s == "" || '!' <= s[0] && s[0] <= '~' && '!' <= s[len(s)-1] && s[len(s)-1] <= '~' {
+		return s
+	}
+	return strings.TrimSpace(s)
 }
 
 // AssumedRole returns role, path and session of an arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION. AWS writes no path
@@ -33,6 +41,9 @@ func (a ARN) AssumedRole() (role, path, session string, ok bool) {
 	rest, ok := strings.CutPrefix(a.Resource, "assumed-role/")
 	if !ok {
 		return "", "", "", false
+	}
+	if i := strings.IndexByte(rest, '/'); i >= 0 && strings.IndexByte(rest[i+1:], '/') < 0 {
+		return rest[:i], "", rest[i+1:], i > 0
 	}
 	if i := strings.LastIndexByte(rest, '/'); i >= 0 {
 		rest, session = rest[:i], rest[i+1:]

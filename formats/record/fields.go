@@ -1,27 +1,20 @@
 package record
 
 import (
-	"bytes"
-	"unicode/utf8"
 	"unsafe"
 
 	"github.com/trailcast/trailcast/internal/rawjson"
+	"github.com/trailcast/trailcast/pipeline"
 )
 
-// The top-level members that a record is judged by.
+// The members that a record is judged by: those at the top level, in CloudTrail's order first.
 const (
 	fieldEventVersion = iota // the first member of CloudTrail's records
+	fieldUserIdentity
 	fieldEventTime
-	fieldEventID
 	fieldEventSource
 	fieldEventName
-	fieldEventType
-	fieldEventCategory
-	fieldManagementEvent
-	fieldReadOnly
 	fieldAWSRegion
-	fieldRecipientAccountID
-	fieldUserIdentity
 	fieldSourceIPAddress
 	fieldUserAgent
 	fieldErrorCode
@@ -29,9 +22,15 @@ const (
 	fieldRequestParameters
 	fieldResponseElements
 	fieldAdditionalEventData
-	fieldServiceEventDetails
+	fieldEventID
+	fieldReadOnly
 	fieldResources
+	fieldEventType
+	fieldManagementEvent
+	fieldRecipientAccountID
+	fieldServiceEventDetails
 	fieldVPCEndpointID
+	fieldEventCategory
 	fieldSessionCredentialFromConsole
 	fieldInsightDetails
 	fieldS3
@@ -41,23 +40,65 @@ const (
 	fieldLines
 	fieldSeq
 	fieldTrailcast
+	topFields
+)
+
+// Those of userIdentity.
+const (
+	identityType = topFields + iota
+	identityID
+	identityARN
+	identityAccount
+	identityAccessKey
+	identityUser
+	identitySession
+	identityInvokedBy
+	identitySource
+	identityOnBehalfOf
+	endOfIdentity
+)
+
+// Those of userIdentity.sessionContext.
+const (
+	sessionIssuer = endOfIdentity + iota
+	sessionAttributes
+	sessionSource
+	endOfSession
+)
+
+// Those of userIdentity.sessionContext.sessionIssuer.
+const (
+	issuerType = endOfSession + iota
+	issuerARN
+	issuerAccount
+	issuerUser
+	endOfIssuer
+)
+
+// Those of userIdentity.sessionContext.attributes and of userIdentity.onBehalfOf.
+const (
+	attributesMFA = endOfIssuer + iota
+	onBehalfOfUserID
+	endOfActor
+)
+
+// Those of additionalEventData.
+const (
+	additionalMFA = endOfActor + iota
+	additionalUser
+	additionalSAML
+	additionalVPCEndpoint
 	fieldCount
 )
 
-// fieldNames are the keys of the members, by number.
-var fieldNames = [fieldCount]string{
-	fieldEventID:                      "eventID",
-	fieldEventTime:                    "eventTime",
+// topNames are the keys of the members at the top level, by number.
+var topNames = []string{
 	fieldEventVersion:                 "eventVersion",
+	fieldUserIdentity:                 "userIdentity",
+	fieldEventTime:                    "eventTime",
 	fieldEventSource:                  "eventSource",
 	fieldEventName:                    "eventName",
-	fieldEventType:                    "eventType",
-	fieldEventCategory:                "eventCategory",
-	fieldManagementEvent:              "managementEvent",
-	fieldReadOnly:                     "readOnly",
 	fieldAWSRegion:                    "awsRegion",
-	fieldRecipientAccountID:           "recipientAccountId",
-	fieldUserIdentity:                 "userIdentity",
 	fieldSourceIPAddress:              "sourceIPAddress",
 	fieldUserAgent:                    "userAgent",
 	fieldErrorCode:                    "errorCode",
@@ -65,9 +106,15 @@ var fieldNames = [fieldCount]string{
 	fieldRequestParameters:            "requestParameters",
 	fieldResponseElements:             "responseElements",
 	fieldAdditionalEventData:          "additionalEventData",
-	fieldServiceEventDetails:          "serviceEventDetails",
+	fieldEventID:                      "eventID",
+	fieldReadOnly:                     "readOnly",
 	fieldResources:                    "resources",
+	fieldEventType:                    "eventType",
+	fieldManagementEvent:              "managementEvent",
+	fieldRecipientAccountID:           "recipientAccountId",
+	fieldServiceEventDetails:          "serviceEventDetails",
 	fieldVPCEndpointID:                "vpcEndpointId",
+	fieldEventCategory:                "eventCategory",
 	fieldSessionCredentialFromConsole: "sessionCredentialFromConsole",
 	fieldInsightDetails:               "insightDetails",
 	fieldS3:                           "s3",
@@ -79,29 +126,75 @@ var fieldNames = [fieldCount]string{
 	fieldTrailcast:                    "trailcast",
 }
 
-var fieldKeys = rawjson.NewKeys(fieldNames[:])
+// topKeys are for the members at the top level, fieldKeys for all of them.
+var topKeys = rawjson.NewKeys(topNames)
+
+var fieldKeys = rawjson.NewKeys(
+	topNames,
+	rawjson.Below{In: fieldUserIdentity, Names: []string{
+		identityType - topFields:       "type",
+		identityID - topFields:         "principalId",
+		identityARN - topFields:        "arn",
+		identityAccount - topFields:    "accountId",
+		identityAccessKey - topFields:  "accessKeyId",
+		identityUser - topFields:       "userName",
+		identitySession - topFields:    "sessionContext",
+		identityInvokedBy - topFields:  "invokedBy",
+		identitySource - topFields:     "sourceIdentity",
+		identityOnBehalfOf - topFields: "onBehalfOf",
+	}},
+	rawjson.Below{In: identitySession, Names: []string{
+		sessionIssuer - endOfIdentity:     "sessionIssuer",
+		sessionAttributes - endOfIdentity: "attributes",
+		sessionSource - endOfIdentity:     "sourceIdentity",
+	}},
+	rawjson.Below{In: sessionIssuer, Names: []string{
+		issuerType - endOfSession:    "type",
+		issuerARN - endOfSession:     "arn",
+		issuerAccount - endOfSession: "accountId",
+		issuerUser - endOfSession:    "userName",
+	}},
+	rawjson.Below{In: sessionAttributes, Names: []string{attributesMFA - endOfIssuer: "mfaAuthenticated"}},
+	rawjson.Below{In: identityOnBehalfOf, Names: []string{"userId"}},
+	rawjson.Below{In: fieldAdditionalEventData, Names: []string{
+		additionalMFA - endOfActor:         "MFAUsed",
+		additionalUser - endOfActor:        "UserName",
+		additionalSAML - endOfActor:        "SamlProviderArn",
+		additionalVPCEndpoint - endOfActor: "vpcEndpointId",
+	}},
+)
 
 // fields are the members of one record, found by its notes.
 type fields struct {
 	raw   []byte
-	notes Notes
+	notes *Notes
 }
 
-// read takes notes of an object. One that is broken somewhere gives the members before that place.
-func (f *fields) read(obj []byte) {
-	f.raw = obj[rawjson.Next(obj, 0):]
-	fieldKeys.Members(f.raw, f.notes.at[:])
+// fieldsOf reads a record, by its notes if it has some.
+func fieldsOf(r *pipeline.Record) fields {
+	f := fields{raw: r.Raw, notes: notesOf(r)}
+	switch {
+	case f.notes == nil:
+		f.raw = r.Raw[rawjson.Next(r.Raw, 0):]
+		f.notes = new(Notes)
+		f.notes.read(f.raw)
+	case f.notes.shallow: // they are everybody's and stay so
+		n := *f.notes
+		fieldKeys.Inner(f.raw, n.at[:])
+		f.notes = &n
+	}
+	return f
 }
 
 // value returns the raw value of a field, nil where it is absent.
-func (f *fields) value(i int) []byte { return f.notes.value(f.raw, i) }
+func (f fields) value(i int) []byte { return f.notes.value(f.raw, i) }
 
-func (f *fields) has(i int) bool {
+func (f fields) has(i int) bool {
 	s := f.notes.at[i]
 	return s.To > 0 && f.raw[s.From] != 'n'
 }
 
-func (f *fields) is(i int, kind rawjson.Kind) bool {
+func (f fields) is(i int, kind rawjson.Kind) bool {
 	s := f.notes.at[i]
 	if s.To == 0 {
 		return false
@@ -118,19 +211,32 @@ func (f *fields) is(i int, kind rawjson.Kind) bool {
 }
 
 // text returns a member that is a string, else "".
-func (f *fields) text(i int) string { return text(f.value(i)) }
+func (f fields) text(i int) string { return f.textOf(f.value(i)) }
+
+// textOf is text for a value of the record.
+func (f fields) textOf(value []byte) string {
+	if len(value) < 2 || value[0] != '"' {
+		return ""
+	}
+	if f.notes.literal {
+		inside := value[1 : len(value)-1]
+		return unsafe.String(unsafe.SliceData(inside), len(inside))
+	}
+	return text(value)
+}
 
 // text returns the value of a JSON string without white space around it; "" for anything else.
 func text(value []byte) string {
-	last := len(value) - 1
-	if last < 1 || value[0] != '"' {
-		return ""
-	}
-	if inside := value[1:last]; value[last] == '"' && bytes.IndexByte(inside, '\\') < 0 && utf8.Valid(inside) {
-		return unsafe.String(unsafe.SliceData(inside), len(inside))
-	}
 	s, _ := rawjson.Text(value)
 	return s
+}
+
+// textOrNumber is text, and the digits of a number as they are written: account ids come as both.
+func (f fields) textOrNumber(i int) string {
+	if s := f.text(i); s != "" {
+		return s
+	}
+	return textOrNumber(f.value(i))
 }
 
 // textOrNumber returns a string, or the digits of a number as they are written: account ids come as both.

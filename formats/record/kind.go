@@ -19,12 +19,11 @@ import (
 // userIdentity or eventType) or an eventSource that is the host of an AWS service. eventVersion, eventSource and
 // eventName alone do not make one: notifications of S3 and batches that Lambda gets from streams have these too.
 func KindOf(obj []byte) pipeline.Kind {
-	var f fields
-	f.read(obj)
-	return f.kind()
+	var n Notes
+	return Recognise(obj[rawjson.Next(obj, 0):], &n)
 }
 
-func (f *fields) kind() pipeline.Kind {
+func (f fields) kind() pipeline.Kind {
 	switch {
 	case f.isStreamRecord():
 		return pipeline.KindOther
@@ -39,18 +38,18 @@ func (f *fields) kind() pipeline.Kind {
 }
 
 // isStreamRecord recognises S3 event notifications (eventSource "aws:s3") and their like of SQS, Kinesis and DynamoDB.
-func (f *fields) isStreamRecord() bool {
+func (f fields) isStreamRecord() bool {
 	return strings.HasPrefix(f.text(fieldEventSource), "aws:") || f.is(fieldS3, rawjson.Object)
 }
 
-func (f *fields) isInsight() bool {
+func (f fields) isInsight() bool {
 	if strings.EqualFold(f.text(fieldEventType), "AwsCloudTrailInsight") {
 		return true
 	}
 	return f.is(fieldInsightDetails, rawjson.Object) && (f.has(fieldEventID) || f.has(fieldEventTime))
 }
 
-func (f *fields) isCloudTrail() bool {
+func (f fields) isCloudTrail() bool {
 	if !f.is(fieldEventName, rawjson.String) {
 		return false
 	}
@@ -63,7 +62,7 @@ func (f *fields) isCloudTrail() bool {
 
 // isSessionLog recognises what the SSM agent streams (sessionId, sessionData, target) and the events that a plain
 // transcript is cut into (sessionId, target, seq, lines).
-func (f *fields) isSessionLog() bool {
+func (f fields) isSessionLog() bool {
 	if !f.is(fieldSessionID, rawjson.String) || !f.has(fieldTarget) {
 		return false
 	}

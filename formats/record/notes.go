@@ -7,30 +7,54 @@ import (
 	"github.com/trailcast/trailcast/pipeline"
 )
 
-// Notes are where in a record those top-level members stand that it is judged by. They are made when the record is
-// recognised, in the one walk over its bytes; facts, keys and filters find the members by them later.
+// Notes are where in a record those members stand that it is judged by. They are made when the record is recognised, in the
+// one walk over its bytes; facts, keys and filters find the members by them later.
 type Notes struct {
 	at [fieldCount]rawjson.Span
+
+	// literal says that every string of the record means what stands between its quotes.
+	literal bool
+
+	// shallow says that only members at the top level are noted.
+	shallow bool
 
 	// Compact says that the record has no white space outside of strings.
 	Compact bool
 }
 
-// Scan finds the end of the record that b begins with, checks it and recognises it in the same pass. end and ok
-// are those of rawjson.Keys.Plain: the record is all there, it is valid JSON, and written without white space.
-func Scan(b []byte, n *Notes) (end int, kind pipeline.Kind, ok bool) {
-	if end, ok = fieldKeys.Plain(b, n.at[:]); !ok {
+// Scan finds the end of the record that b begins with, checks it and recognises it in the same pass. end and ok are those of
+// rawjson.Keys.Plain: the record is all there, it is valid JSON, and nested as little as records are.
+//
+// inside says that facts will be asked for: the members that they need in the record's objects are noted too.
+func Scan(b []byte, n *Notes, inside bool) (end int, kind pipeline.Kind, ok bool) {
+	keys := topKeys
+	if inside {
+		keys = fieldKeys
+	}
+	end, form, ok := keys.Plain(b, n.at[:])
+	if !ok {
 		return end, "", false
 	}
-	f := fields{b, *n}
+	n.literal, n.shallow, n.Compact = form.Literal, !inside, form.Compact
+	f := fields{raw: b, notes: n}
 	return end, f.kind(), true
 }
 
 // Recognise is KindOf for a record that will be looked at again: it fills in n. obj begins without white space.
 func Recognise(obj []byte, n *Notes) pipeline.Kind {
-	fieldKeys.Members(obj, n.at[:]) // see fields.read
-	f := fields{obj, *n}
+	n.read(obj)
+	f := fields{raw: obj, notes: n}
 	return f.kind()
+}
+
+// read takes notes of an object without white space before it. One that is broken somewhere gives the members before that
+// place.
+func (n *Notes) read(obj []byte) {
+	end, form, ok := fieldKeys.Plain(obj, n.at[:])
+	if !ok { // deep, or in broken UTF-8
+		fieldKeys.Members(obj, n.at[:])
+	}
+	n.literal, n.shallow, n.Compact = form.Literal, false, form.Compact && end == len(obj)
 }
 
 // value returns the raw value of a field, nil where it is absent. raw is the record.
@@ -65,15 +89,6 @@ func Field(r *pipeline.Record, key string) (value []byte, known bool) {
 func IsCompact(r *pipeline.Record) bool {
 	n := notesOf(r)
 	return n != nil && n.Compact
-}
-
-// readRecord reads a record, by its notes if it has some.
-func (f *fields) readRecord(r *pipeline.Record) {
-	if n := notesOf(r); n != nil {
-		f.raw, f.notes = r.Raw, *n
-		return
-	}
-	f.read(r.Raw)
 }
 
 // eventID returns the raw eventID of a record.

@@ -16,7 +16,7 @@ const (
 // outcome tells success from failure, and from a refusal for lack of rights or of proof who one is. Sign-in events say
 // it in an element named after the event: responseElements.ConsoleLogin, serviceEventDetails.CredentialVerification.
 // facts has service, action and error.
-func (f *fields) outcome(facts *pipeline.Facts) string {
+func (f fields) outcome(facts *pipeline.Facts) string {
 	failed := facts.Error.Code != "" || facts.Error.Message != ""
 	if facts.Service == "signin" || facts.Action == "ConsoleLogin" {
 		switch f.signInResult(facts.Action) {
@@ -41,7 +41,7 @@ func (f *fields) outcome(facts *pipeline.Facts) string {
 }
 
 // signInResult returns success or failure as the element of the event's name has it, "" where there is none.
-func (f *fields) signInResult(action string) string {
+func (f fields) signInResult(action string) string {
 	for _, parent := range [...]int{fieldResponseElements, fieldServiceEventDetails} {
 		if !f.is(parent, rawjson.Object) {
 			continue

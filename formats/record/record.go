@@ -39,45 +39,49 @@ func fillIn(facts *pipeline.Facts, r *pipeline.Record) {
 		kind = KindOf(r.Raw)
 	}
 	facts.Kind = kind
-	var f fields
-	f.readRecord(r)
 	switch kind {
-	case pipeline.KindCloudTrail:
-		f.cloudTrail(facts, r.Origin)
-	case pipeline.KindInsight:
-		f.insight(facts, r.Origin)
-	case pipeline.KindSessionLog:
-		f.sessionLog(facts, r.Origin)
+	case pipeline.KindCloudTrail, pipeline.KindInsight, pipeline.KindSessionLog:
+		fieldsOf(r).fillIn(facts, kind, r.Origin)
 	default:
 		facts.Account.ID = accountOfOrigin(r.Origin)
 		facts.Region = regionOfOrigin(r.Origin)
 		facts.Time = arrival(r.Origin)
-	}
-	if isTrail(kind) {
-		facts.ID = f.text(fieldEventID)
 	}
 	if facts.ID == "" {
 		facts.ID = idOf(r.Key())
 	}
 }
 
-func (f *fields) cloudTrail(facts *pipeline.Facts, origin *pipeline.Origin) {
+func (f fields) fillIn(facts *pipeline.Facts, kind pipeline.Kind, origin *pipeline.Origin) {
+	switch kind {
+	case pipeline.KindCloudTrail:
+		f.cloudTrail(facts, origin)
+	case pipeline.KindInsight:
+		f.insight(facts, origin)
+	case pipeline.KindSessionLog:
+		f.sessionLog(facts, origin)
+		return
+	}
+	facts.ID = f.text(fieldEventID)
+}
+
+func (f fields) cloudTrail(facts *pipeline.Facts, origin *pipeline.Origin) {
 	facts.Time, _ = timeOf(f.value(fieldEventTime))
 	facts.Service = f.service()
 	facts.Action = f.text(fieldEventName)
 	facts.Category = f.category()
-	facts.ReadOnly = triOf(f.value(fieldReadOnly))
-	facts.Error.Code = textOrNumber(f.value(fieldErrorCode))
+	facts.ReadOnly = f.tri(fieldReadOnly)
+	facts.Error.Code = f.textOrNumber(fieldErrorCode)
 	facts.Error.Message = f.text(fieldErrorMessage)
 	facts.Outcome = f.outcome(facts)
-	facts.Actor = f.actor()
-	facts.Source = f.source()
-	facts.Session = f.session(facts)
+	f.actor(&facts.Actor)
+	f.source(&facts.Source)
+	f.session(facts)
 	f.place(facts, origin)
 }
 
 // An Insights event names the API that it is about in insightDetails. It has no actor and no outcome.
-func (f *fields) insight(facts *pipeline.Facts, origin *pipeline.Origin) {
+func (f fields) insight(facts *pipeline.Facts, origin *pipeline.Origin) {
 	var value [2][]byte
 	rawjson.GetMany(f.value(fieldInsightDetails), []string{"eventSource", "eventName"}, value[:])
 	facts.Time, _ = timeOf(f.value(fieldEventTime))
@@ -89,14 +93,14 @@ func (f *fields) insight(facts *pipeline.Facts, origin *pipeline.Origin) {
 
 // A streamed session log has the owner's ARN; a piece of a transcript only the session's id, which begins with the name
 // of the user or of the role's session.
-func (f *fields) sessionLog(facts *pipeline.Facts, origin *pipeline.Origin) {
+func (f fields) sessionLog(facts *pipeline.Facts, origin *pipeline.Origin) {
 	facts.Service, facts.Action = SessionLogService, SessionLogAction
 	facts.Session.ID = f.text(fieldSessionID)
 	facts.Session.Target = f.text(fieldTarget)
 	if f.is(fieldTarget, rawjson.Object) {
 		facts.Session.Target = rawjson.Str(f.value(fieldTarget), "id")
 	}
-	facts.Actor = f.actor()
+	f.actor(&facts.Actor)
 	if facts.Actor.ARN == "" && facts.Actor.User == "" {
 		facts.Actor.User = SessionOwner(facts.Session.ID)
 	}
@@ -108,16 +112,16 @@ func (f *fields) sessionLog(facts *pipeline.Facts, origin *pipeline.Origin) {
 }
 
 // place fills in account, region and cross_account. The actor's account must be known.
-func (f *fields) place(facts *pipeline.Facts, origin *pipeline.Origin) {
+func (f fields) place(facts *pipeline.Facts, origin *pipeline.Origin) {
 	facts.Region = f.text(fieldAWSRegion)
 	if facts.Region == "" {
 		facts.Region = regionOfOrigin(origin)
 	}
-	recipient := textOrNumber(f.value(fieldRecipientAccountID))
+	recipient := f.textOrNumber(fieldRecipientAccountID)
 	actor := facts.Actor.Account.ID
 	facts.Account.ID = recipient
 	if facts.Account.ID == "" {
-		facts.Account.ID = textOrNumber(f.identity("accountId"))
+		facts.Account.ID = f.textOrNumber(identityAccount)
 	}
 	if facts.Account.ID == "" {
 		facts.Account.ID = accountOfOrigin(origin)
@@ -142,7 +146,7 @@ func (f *fields) place(facts *pipeline.Facts, origin *pipeline.Origin) {
 }
 
 // service returns eventSource without its DNS suffix; where it is blank, the service in the ARN of a resource.
-func (f *fields) service() string {
+func (f fields) service() string {
 	if name := ServiceName(f.text(fieldEventSource)); name != "" {
 		return name
 	}
@@ -153,16 +157,19 @@ func (f *fields) service() string {
 
 // ServiceName returns an eventSource ("ssm.amazonaws.com") without its DNS suffix; what has none is returned as it is.
 func ServiceName(eventSource string) string {
+	if i := strings.IndexByte(eventSource, '.'); i >= 0 && eventSource[i:] == ".amazonaws.com" {
+		return eventSource[:i] // nearly always
+	}
 	name, _, _ := strings.Cut(eventSource, ".amazonaws.")
 	return name
 }
 
 // category returns eventCategory, which older records do not have; then what managementEvent and eventType say.
-func (f *fields) category() string {
+func (f fields) category() string {
 	if category := f.text(fieldEventCategory); category != "" {
 		return category
 	}
-	switch triOf(f.value(fieldManagementEvent)) {
+	switch f.tri(fieldManagementEvent) {
 	case pipeline.Yes:
 		return "Management"
 	case pipeline.No:
@@ -178,12 +185,12 @@ func (f *fields) category() string {
 }
 
 // The type's name is written AwsVpceEvent and AwsVpceEvents.
-func (f *fields) isVPCEndpointEvent() bool {
+func (f fields) isVPCEndpointEvent() bool {
 	return hasPrefixFold(f.text(fieldEventType), "AwsVpceEvent")
 }
 
 // resource returns the first ARN and the first account among the resources of the record.
-func (f *fields) resource() (arn, account string) {
+func (f fields) resource() (arn, account string) {
 	if !f.is(fieldResources, rawjson.Array) {
 		return "", ""
 	}
@@ -198,13 +205,10 @@ func (f *fields) resource() (arn, account string) {
 }
 
 // source tells an IP address from the name of a service, which stands in the same field.
-func (f *fields) source() pipeline.Source {
-	source := pipeline.Source{
-		UserAgent:   f.text(fieldUserAgent),
-		VPCEndpoint: f.text(fieldVPCEndpointID),
-	}
-	if source.VPCEndpoint == "" && f.has(fieldAdditionalEventData) { // S3 had it there
-		source.VPCEndpoint = rawjson.Str(f.value(fieldAdditionalEventData), "vpcEndpointId")
+func (f fields) source(source *pipeline.Source) {
+	source.UserAgent = f.text(fieldUserAgent)
+	if source.VPCEndpoint = f.text(fieldVPCEndpointID); source.VPCEndpoint == "" { // S3 had it in there
+		source.VPCEndpoint = f.text(additionalVPCEndpoint)
 	}
 	from := f.text(fieldSourceIPAddress)
 	if IsIP(from) {
@@ -212,11 +216,13 @@ func (f *fields) source() pipeline.Source {
 	} else {
 		source.AWSService = from
 	}
-	return source
 }
 
 // IsIP reports whether s is an IP address of either version.
 func IsIP(s string) bool {
+	if isIPv4(s) {
+		return true
+	}
 	for i := range len(s) { // spares the allocation of an error for names
 		if c := s[i]; c != '.' && c != ':' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
 			return false
@@ -224,6 +230,26 @@ func IsIP(s string) bool {
 	}
 	_, err := netip.ParseAddr(s)
 	return s != "" && err == nil
+}
+
+// isIPv4 tells what netip takes for an address of version 4: four numbers up to 255 without zeros before them.
+func isIPv4(s string) bool {
+	dots, number, size := 0, 0, 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '.' && size > 0:
+			dots++
+			number, size = 0, 0
+		case c < '0' || c > '9' || size > 0 && number == 0:
+			return false
+		default:
+			size++
+			if number = 10*number + int(c-'0'); number > 255 {
+				return false
+			}
+		}
+	}
+	return dots == 3 && size > 0
 }
 
 func arrival(o *pipeline.Origin) (t time.Time) {
@@ -242,18 +268,19 @@ func first(values ...string) string {
 	return ""
 }
 
-// triOf reads a truth value; CloudTrail writes some as strings.
-func triOf(value []byte) pipeline.Tri {
+// tri reads a truth value; CloudTrail writes some as strings.
+func (f fields) tri(i int) pipeline.Tri {
+	value := f.value(i)
 	if value == nil {
 		return pipeline.Unknown
 	}
-	switch rawjson.KindOf(value) {
-	case rawjson.True:
+	switch value[0] {
+	case 't':
 		return pipeline.Yes
-	case rawjson.False:
+	case 'f':
 		return pipeline.No
 	}
-	switch s := text(value); {
+	switch s := f.textOf(value); {
 	case strings.EqualFold(s, "true"), strings.EqualFold(s, "yes"):
 		return pipeline.Yes
 	case strings.EqualFold(s, "false"), strings.EqualFold(s, "no"):

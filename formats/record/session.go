@@ -7,26 +7,25 @@ import (
 	"github.com/trailcast/trailcast/pipeline"
 )
 
-// session returns the session that an API call opened, resumed or ended. Other services have actions of the same names
+// session fills in the session that an API call opened, resumed or ended. Other services have actions of the same names
 // (Athena's StartSession), so the service counts too. facts has service and action.
-func (f *fields) session(facts *pipeline.Facts) pipeline.Session {
+func (f fields) session(facts *pipeline.Facts) {
 	switch facts.Service {
 	case "ssm":
 		switch facts.Action {
 		case "StartSession", "ResumeSession", "TerminateSession":
-			return f.ssmSession()
+			facts.Session = f.ssmSession()
 		}
 	case "ecs":
 		if facts.Action == "ExecuteCommand" {
-			return f.ecsSession()
+			facts.Session = f.ecsSession()
 		}
 	case "ssm-guiconnect":
-		return f.guiConnection()
+		facts.Session = f.guiConnection()
 	}
-	return pipeline.Session{}
 }
 
-func (f *fields) ssmSession() pipeline.Session {
+func (f fields) ssmSession() pipeline.Session {
 	var asked [4][]byte
 	rawjson.GetMany(f.value(fieldRequestParameters), []string{"target", "documentName", "reason", "sessionId"}, asked[:])
 	return pipeline.Session{
@@ -38,7 +37,7 @@ func (f *fields) ssmSession() pipeline.Session {
 }
 
 // The target of ECS Exec is the task: its ARN where the answer has it, else as it was asked for.
-func (f *fields) ecsSession() pipeline.Session {
+func (f fields) ecsSession() pipeline.Session {
 	return pipeline.Session{
 		ID:     f.response("session", "sessionId"),
 		Target: first(f.response("taskArn"), f.request("task")),
@@ -46,7 +45,7 @@ func (f *fields) ecsSession() pipeline.Session {
 }
 
 // A connection of Fleet Manager's Remote Desktop has an id of its own, the last part of its ARN.
-func (f *fields) guiConnection() pipeline.Session {
+func (f fields) guiConnection() pipeline.Session {
 	arn, _ := ParseARN(first(f.response("ConnectionArn"), f.request("ConnectionArn")))
 	return pipeline.Session{
 		ID:     arn.Name("connection"),
@@ -54,11 +53,11 @@ func (f *fields) guiConnection() pipeline.Session {
 	}
 }
 
-func (f *fields) request(path ...string) string {
+func (f fields) request(path ...string) string {
 	return rawjson.Str(f.value(fieldRequestParameters), path...)
 }
 
-func (f *fields) response(path ...string) string {
+func (f fields) response(path ...string) string {
 	return rawjson.Str(f.value(fieldResponseElements), path...)
 }
 

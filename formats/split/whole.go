@@ -16,14 +16,14 @@ type Dropping interface {
 // mostTries is how often a record is scanned anew after more of it was read. What trickles in is waited for without.
 const mostTries = 3
 
-// whole takes the object that comes next where it is a record, all of it is in memory, and it is written as AWS writes them:
-// end, members and kind are found, and every byte is checked, in one pass. done is false for everything else, and for what
-// is broken; nothing was taken then.
+// whole takes the object that comes next where it is a record and all of it is in memory: end, members and kind are found, and
+// every byte is checked, in one pass. done is false for everything else, and for what is broken; nothing was taken then.
 func (s *stream) whole() (done bool, err error) {
 	at := s.batch.room(s.options.BatchEvents)
-	end, kind, ok := record.Scan(s.w.unread(), &at.notes)
+	inside := s.dropper == nil // who drops looks at few members, and the facts of most records are not asked for then
+	end, kind, ok := record.Scan(s.w.unread(), &at.notes, inside)
 	for try := 0; !ok && end > 0 && try < mostTries && s.w.more(); try++ { // it may only be cut at the end of a block
-		end, kind, ok = record.Scan(s.w.unread(), &at.notes)
+		end, kind, ok = record.Scan(s.w.unread(), &at.notes, inside)
 	}
 	if !ok || kind == pipeline.KindOther || int64(end) > min(streamCheck, s.options.MaxRecord) || !s.accepts(kind) {
 		return false, nil
@@ -33,7 +33,7 @@ func (s *stream) whole() (done bool, err error) {
 	}
 	raw := s.w.unread()[:end:end]
 	s.fill(at, raw, kind, s.at(s.w.offset()))
-	at.noted(true)
+	at.noted(at.notes.Compact)
 	s.resync = false
 	s.docs++
 	s.w.pos += end

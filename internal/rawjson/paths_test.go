@@ -66,11 +66,41 @@ func lookUp(value json.RawMessage, path []string) (found []byte, blocked bool) {
 	return value, false
 }
 
-var someKeys = NewKeys([]string{"eventVersion", "a", "b", "", "é", "userIdentity", "eventName", "eventNames", "eventNamed", "x\\y", "eventID"})
+var someKeys = NewKeys([]string{"eventVersion", "a", "b", "", "é", "userIdentity", "eventName", "eventNames", "eventNamed", "x\\y", "eventID",
+	"recipientAccountId", "recipientAxxountId"},
+	Below{In: 5, Names: []string{"type", "arn", "sessionContext", "a", ""}}, // from 13 on
+	Below{In: 15, Names: []string{"sessionIssuer", "a"}},
+	Below{In: 18, Names: []string{"userName", "type", "arn"}},
+	Below{In: 1, Names: []string{"a", "b"}})
+
+// compareFound holds that what was found in b is what encoding/json finds for the set and those below it.
+func compareFound(t *testing.T, k *Keys, b, object []byte, found []Span) {
+	t.Helper()
+	members := map[string]json.RawMessage{}
+	if object != nil && json.Unmarshal(object, &members) != nil {
+		members = nil // no object, or nested deeper than encoding/json likes
+	}
+	for at := range k.table {
+		key := &k.table[at]
+		if key.size < 0 {
+			continue
+		}
+		want, has := members[key.name]
+		if s := found[key.i]; has != (s.To > 0) || has && !bytes.Equal(b[s.From:s.To], bytes.Trim(want, " \t\r\n")) {
+			t.Fatalf("%q: %q is at %v, want %q", b, key.name, s, want)
+		}
+		if key.below != nil {
+			compareFound(t, key.below, b, want, found)
+		}
+	}
+}
 
 func FuzzMembers(f *testing.F) {
 	for _, b := range samples(f) {
 		f.Add(b)
+	}
+	for _, text := range nestedMembers {
+		f.Add([]byte(text))
 	}
 	f.Add([]byte(`{"a":1,"eventNames" : "x","\u0062":[{"eventVersion":1}]}`))
 	f.Add([]byte(`{"a":"x"y"","b":{"c":"}"d}}`))
@@ -79,6 +109,9 @@ func FuzzMembers(f *testing.F) {
 }
 
 func TestMembersAgreeWithEncodingJSON(t *testing.T) {
+	for _, text := range nestedMembers {
+		compareMembersOfKeys(t, []byte(text))
+	}
 	for _, b := range samples(t) {
 		compareMembersOfKeys(t, b)
 		for i := range b {
@@ -89,8 +122,20 @@ func TestMembersAgreeWithEncodingJSON(t *testing.T) {
 	}
 }
 
+// Members of members: twice, of other types, deeper than they are looked for.
+var nestedMembers = []string{
+	`{"userIdentity":{"type":"x","sessionContext":{"sessionIssuer":{"userName":"y","arn":1},"a":[{"sessionIssuer":1}]},"arn":"z"},"a":{"b":1}}`,
+	`{"userIdentity":{"type":"x","sessionContext":{"sessionIssuer":{"userName":"y"}}},"userIdentity":{"arn":1,"type":2},"a":{"a":{"a":1},"b":2}}`,
+	`{"userIdentity":{"type":"x","sessionContext":{"sessionIssuer":{"userName":"y"}}},"userIdentity":null,"a":{"a":1},"a":[{"a":2}],"b":{"a":1}}`,
+	`{"userIdentity":{"sessionContext":{"sessionIssuer":{"userName":"y"},"a":1},"sessionContext":{}},"a":{},"eventName":"n"}`,
+	`{"userIdentity":{"sessionContext":{"sessionIssuer":{"userName":"y"},"sessionIssuer":"s"},"":{"a":1}},"a":[[{"a":1}]]}`,
+	`{"userIdentity":{"\u0074ype":"x","session\u0043ontext":{"sessionIssuer":{"user\u004eame":"y"}}},"\u0061":{"\u0062":1},"userIdentity":7}`,
+	`{ "userIdentity" : { "type" : "x" , "sessionContext" : { "sessionIssuer" : { "userName" : [ ] } , "a" : { } } } , "a" : { "b" : [ 1 , 2 ] } }`,
+	`{"requestParameters":{"userIdentity":{"type":"x"},"a":{"a":1}},"userIdentity":{"requestParameters":{"type":"x"}},"eventName":{"type":1}}`,
+}
+
 func compareMembersOfKeys(t *testing.T, b []byte) {
-	found := make([]Span, len(someKeys.names))
+	found := make([]Span, someKeys.count)
 	end, ok := someKeys.Members(b, found)
 	if len(b) > 0 && b[0] == '{' {
 		var bounds Bounds
@@ -103,16 +148,7 @@ func compareMembersOfKeys(t *testing.T, b []byte) {
 			t.Fatalf("%q is an object", b)
 		}
 		if ok && whole {
-			members := map[string]json.RawMessage{}
-			if json.Unmarshal(b[:n], &members) != nil {
-				return // nested deeper than encoding/json likes
-			}
-			for i, name := range someKeys.names {
-				want, has := members[name]
-				if s := found[i]; has != (s.To > 0) || has && !bytes.Equal(b[s.From:s.To], bytes.Trim(want, " \t\r\n")) {
-					t.Fatalf("%q: %q is at %v, want %q", b, name, s, want)
-				}
-			}
+			compareFound(t, someKeys, b, b[:n], found)
 		}
 	} else if ok {
 		t.Fatalf("%q is no object", b)
@@ -121,7 +157,7 @@ func compareMembersOfKeys(t *testing.T, b []byte) {
 
 func TestLookUpsAllocateNothing(t *testing.T) {
 	record := realRecords(t)[1]
-	p, dst, found := NewPaths(somePaths), make([][]byte, len(somePaths)), make([]Span, len(someKeys.names))
+	p, dst, found := NewPaths(somePaths), make([][]byte, len(somePaths)), make([]Span, someKeys.count)
 	if n := testing.AllocsPerRun(100, func() { p.Find(record, dst) }); n > 0 {
 		t.Errorf("Find makes %v allocations", n)
 	}
@@ -153,7 +189,7 @@ func BenchmarkBounds(b *testing.B) {
 }
 
 func BenchmarkMembers(b *testing.B) {
-	found := make([]Span, len(someKeys.names))
+	found := make([]Span, someKeys.count)
 	benchmarkRecords(b, func(r []byte) { someKeys.Members(r, found) })
 }
 

@@ -6,84 +6,120 @@ import (
 	"unicode/utf8"
 )
 
+// Form is how an object is written that Plain took.
+type Form struct {
+	Compact bool // there is no white space outside of strings
+	Literal bool // there is no escape: strings mean what stands between their quotes; false may mean that it is not known
+}
+
+const (
+	outermost = 1       // the bit above those of the open containers
+	fullest   = 1 << 63 // where it is with 63 of them
+)
+
 // Plain finds the end of the object that b begins with, and in the same pass the values of the keys, as Members does, and
-// checks every byte: where ok, b[:end] is valid JSON in valid UTF-8 without white space outside of strings.
+// checks every byte: where ok, b[:end] is valid JSON in valid UTF-8.
 //
-// ok is false for any other text, valid or not, and for one that is nested deeper than 64 levels. Where b ends before it is
-// known to be such a text, end is len(b), else 0.
+// ok is false for any other text, for an empty object, and for one that is nested deeper than 63 levels. Where b ends before
+// it is known to be such a text, end is len(b), else 0.
 //
 // Quotes are found in blocks of 64 bytes, without a branch for each; between them stand only a few bytes to look at.
-func (k *Keys) Plain(b []byte, found []Span) (end int, ok bool) {
-	clear(found[:len(k.names)])
+func (k *Keys) Plain(b []byte, found []Span) (end int, form Form, ok bool) {
+	clear(found[:k.count])
 	if len(b) < 2 || b[0] != '{' || len(b) > maxSpanned {
-		return 0, false
+		return 0, Form{}, false
 	}
 	s := blocks{b: b, stop: len(b)}
-	base, quotes := 0, s.load(0) // quotes: of the block at base, from i on
-	objects := uint64(1)         // which of the open containers are objects; the lowest bit is the innermost
-	depth := 1
-	field, from := -1, 0 // the member at the top level
+	base, quotes := 0, s.load(0, false) // quotes: of the block at base, from i on
+	objects := uint64(outermost<<1 | 1) // which of the open containers are objects; the lowest bit is the innermost
+	level := 0                          // how many of them are in the innermost object whose members are looked for, by k
+	var member *key                     // the last one of that object; nil: not looked for
+	from := 0                           // where its value begins
 	for i := 1; ; {
 		if objects&1 != 0 {
-			if i >= len(b) {
-				return s.cut(), false
-			}
-			if b[i] != '"' {
-				return 0, false
+			if i >= len(b) || b[i] != '"' {
+				if i = s.skip(i); i >= len(b) {
+					return s.cut(), Form{}, false
+				}
+				if b[i] != '"' {
+					return 0, Form{}, false
+				}
 			}
 			for quotes == 0 {
 				if base += blockSize; base >= s.stop {
-					return s.cut(), false
+					return s.cut(), Form{}, false
 				}
-				quotes = s.load(base)
+				quotes = s.load(base, false)
 			}
 			quotes &= quotes - 1
 			for quotes == 0 {
 				if base += blockSize; base >= s.stop {
-					return s.cut(), false
+					return s.cut(), Form{}, false
 				}
-				quotes = s.load(base)
+				quotes = s.load(base, true)
 			}
 			closing := base + bits.TrailingZeros64(quotes)
 			quotes &= quotes - 1
-			if depth == 1 {
-				field, from = k.between(b, i+1, closing), closing+2
+			if level == 0 {
+				if member, from = k.at(b, i+1, closing), closing+2; member == nil && s.slash {
+					member = k.escapedAt(b, i+1, closing)
+				}
+				if member != nil && member.below != nil && found[member.i].To > 0 {
+					member.below.forget(found)
+				}
 			}
 			if i = closing + 1; i < len(b) && b[i] != ':' {
-				return 0, false
+				if i = s.skip(i); i < len(b) && b[i] != ':' {
+					return 0, Form{}, false
+				}
+				if level == 0 {
+					from = i + 1
+				}
 			}
 			i++
 		}
+		if i < len(b) && b[i] <= ' ' {
+			if i = s.skip(i); level == 0 {
+				from = i
+			}
+		}
 		if i >= len(b) {
-			return s.cut(), false
+			return s.cut(), Form{}, false
 		}
 		switch c := b[i]; c {
 		case '"':
 			for quotes == 0 {
 				if base += blockSize; base >= s.stop {
-					return s.cut(), false
+					return s.cut(), Form{}, false
 				}
-				quotes = s.load(base)
+				quotes = s.load(base, false)
 			}
 			quotes &= quotes - 1
 			for quotes == 0 {
 				if base += blockSize; base >= s.stop {
-					return s.cut(), false
+					return s.cut(), Form{}, false
 				}
-				quotes = s.load(base)
+				quotes = s.load(base, true)
 			}
 			i = base + bits.TrailingZeros64(quotes) + 1
 			quotes &= quotes - 1
 		case '{', '[':
-			if i++; i >= len(b) {
-				return s.cut(), false
+			if i++; i < len(b) && b[i] <= ' ' {
+				i = s.skip(i)
+			}
+			if i >= len(b) {
+				return s.cut(), Form{}, false
 			}
 			if b[i] == c+2 { // the closing one
 				i++
 				break
 			}
-			if depth++; depth > 64 {
-				return 0, false
+			if objects >= fullest {
+				return 0, Form{}, false
+			}
+			if level++; level == 1 && member != nil && member.below != nil && c == '{' {
+				found[member.i].From = uint32(from)
+				k, level = member.below, 0
 			}
 			objects <<= 1
 			if c == '{' {
@@ -93,50 +129,46 @@ func (k *Keys) Plain(b []byte, found []Span) (end int, ok bool) {
 		default:
 			after := scalarEndAt(b, i)
 			if after < 0 && i+len("false") > len(b) {
-				return s.cut(), false
+				return s.cut(), Form{}, false
 			}
 			if after < 0 {
-				return 0, false
+				return 0, Form{}, false
 			}
 			i = after
 		}
 		for {
 			if i >= len(b) {
-				return s.cut(), false
+				return s.cut(), Form{}, false
 			}
-			if depth == 1 && field >= 0 {
-				found[field] = Span{uint32(from), uint32(i)}
+			if level == 0 && member != nil {
+				found[member.i] = Span{uint32(from), uint32(i)}
 			}
 			c := b[i]
+			if c <= ' ' {
+				if i = s.skip(i); i >= len(b) {
+					return s.cut(), Form{}, false
+				}
+				c = b[i]
+			}
 			i++
 			if c == ',' {
 				break
 			}
 			if c != ']'+byte(objects&1)<<5 { // ] and } are one bit apart
-				return 0, false
+				return 0, Form{}, false
 			}
-			objects >>= 1
-			if depth--; depth == 0 {
+			if objects >>= 1; objects == outermost {
 				if s.beyondASCII && !utf8.Valid(b[:i]) {
-					return 0, false
+					return 0, Form{}, false
 				}
-				return i, true
+				return i, Form{Compact: !s.spaced, Literal: !s.slash}, true
+			}
+			if level--; level < 0 {
+				member, k, level = k.of, k.parent, 0
+				from = int(found[member.i].From)
 			}
 		}
 	}
-}
-
-// between returns the index of the key b[i:end], -1 where it is none of the set. A quote stands at end.
-func (k *Keys) between(b []byte, i, end int) int {
-	if i+8 <= len(b) {
-		word := binary.LittleEndian.Uint64(b[i:])
-		if h := k.head(word); h.word == word && len(h.name) == end-i {
-			if len(h.name) <= 16 && (end-i < 8 || binary.LittleEndian.Uint64(b[end-8:]) == h.last) || h.name == string(b[i:end]) {
-				return h.i
-			}
-		}
-	}
-	return k.Index(b[i:end])
 }
 
 // scalarEndAt returns the index after the number or literal that begins at i; -1 where none does.
@@ -177,6 +209,8 @@ type blocks struct {
 	stop        int  // no string reaches here: the text's end, a control character or a broken escape
 	escaped     int  // where an escape of the block before ends
 	beyondASCII bool // a block has such bytes
+	slash       bool // a block has a backslash
+	spaced      bool // there is white space outside of strings
 }
 
 // cut returns the text's length where it ends in the middle, 0 where it is broken.
@@ -187,24 +221,31 @@ func (s *blocks) cut() int {
 	return len(s.b)
 }
 
-// load returns which bytes of the block at base are quotes.
-func (s *blocks) load(base int) uint64 {
+// skip is Next.
+func (s *blocks) skip(i int) int {
+	next := Next(s.b, i)
+	s.spaced = s.spaced || next > i
+	return next
+}
+
+// load returns which bytes of the block at base are quotes. inside says that it begins in a string.
+func (s *blocks) load(base int, inside bool) uint64 {
 	if base+blockSize > len(s.b) {
-		return s.last(base)
+		return s.last(base, inside)
 	}
 	block := (*[blockSize]byte)(s.b[base:])
 	quotes, odd := patterns.find(block)
 	if odd || s.escaped > base {
-		return s.special(base, block)
+		return s.special(base, block, inside)
 	}
 	return quotes
 }
 
-// last is load for a block that the text does not fill: what follows counts as control characters.
-func (s *blocks) last(base int) uint64 {
+// last is load for a block that the text does not fill.
+func (s *blocks) last(base int, inside bool) uint64 {
 	var block [blockSize]byte
-	copy(block[:], s.b[base:])
-	return s.special(base, &block)
+	copy(block[:], s.b[base:]) // the zeros behind it stop nothing but what is cut
+	return s.special(base, &block, inside)
 }
 
 // wordPatterns are what the bytes of a word are compared with. A variable holds them because Go loads a constant of eight
@@ -236,7 +277,7 @@ func (p *wordPatterns) word(b []byte) (quotes, odd uint64) {
 }
 
 // special is load for a block with escapes, control characters or bytes beyond ASCII.
-func (s *blocks) special(base int, block *[blockSize]byte) (quotes uint64) {
+func (s *blocks) special(base int, block *[blockSize]byte, inside bool) (quotes uint64) {
 	var slashes, controls uint64
 	for i := 0; i < blockSize; i += 8 {
 		w := binary.LittleEndian.Uint64(block[i:])
@@ -245,9 +286,7 @@ func (s *blocks) special(base int, block *[blockSize]byte) (quotes uint64) {
 		slashes = slashes>>8 | (equal(w, '\\')*gather)&gathered
 		controls = controls>>8 | ((^((w&lows)+ones*0x60)&^w&tops)*gather)&gathered
 	}
-	if controls != 0 {
-		s.stop = min(s.stop, base+bits.TrailingZeros64(controls))
-	}
+	s.slash = s.slash || slashes != 0
 	quotes &= ^uint64(0) << max(s.escaped-base, 0)
 	for slashes != 0 {
 		at := base + bits.TrailingZeros64(slashes)
@@ -265,7 +304,24 @@ func (s *blocks) special(base int, block *[blockSize]byte) (quotes uint64) {
 		s.escaped = end
 		quotes &^= 1 << (at + 1 - base)
 	}
+	if controls != 0 { // those outside of strings are looked at in their places
+		if controls &= between(quotes, inside); controls != 0 {
+			s.stop = min(s.stop, base+bits.TrailingZeros64(controls))
+		}
+	}
 	return quotes &^ (^uint64(0) << (s.stop - base))
+}
+
+// between returns the bytes of a block that are in strings: behind the first quote of two. inside says that the block begins
+// in a string.
+func between(quotes uint64, inside bool) uint64 {
+	for shift := 1; shift < blockSize; shift *= 2 {
+		quotes ^= quotes << shift
+	}
+	if inside {
+		return ^quotes
+	}
+	return quotes
 }
 
 // equal returns the top bits of those bytes of a word that are c.

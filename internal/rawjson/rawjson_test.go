@@ -512,6 +512,28 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
+// Where there is room a string is copied at once; what is behind it stays as it was.
+func TestAppendStringWithRoom(t *testing.T) {
+	for size := range 40 {
+		for at := range size + 1 {
+			for _, odd := range []string{"", "\"", "\\", "\n", "\x1f", " ", "\x7f", "é", "\xff"} {
+				s := strings.Repeat("x", at) + odd + strings.Repeat("y", size-at)
+				want := AppendString(nil, s)
+				for room := range len(want) + 9 {
+					dst := bytes.Repeat([]byte{'#'}, 3+room)
+					got := AppendString(dst[:3], s)
+					if string(got) != "###"+string(want) {
+						t.Fatalf("%q with room for %d: %q, want %q", s, room, got, want)
+					}
+					if len(got) <= len(dst) && bytes.Trim(dst[len(got):], "#") != nil {
+						t.Fatalf("%q with room for %d: written behind it: %q", s, room, dst)
+					}
+				}
+			}
+		}
+	}
+}
+
 func FuzzAppendString(f *testing.F) {
 	for _, s := range []string{"", "a", "\x00\x1f\x7f\"\\/\b\f\n\r\t", "\xff\xfe", "é漢😀\u2028", "\uFFFD",
 		"\xed\xa0\x80", "<&>"} {

@@ -105,6 +105,12 @@ const hexDigits = "0123456789abcdef"
 // AppendString appends s as a JSON string. Quotes, backslashes and control characters are escaped, invalid UTF-8
 // becomes U+FFFD, everything else stays as it is: there is no escaping for HTML.
 func AppendString(dst []byte, s string) []byte {
+	if n := len(dst); len(s)+2 <= cap(dst)-n {
+		if out := dst[n : n+len(s)+2]; copyPlain(out[1:len(out)-1], s) {
+			out[0], out[len(out)-1] = '"', '"'
+			return dst[:n+len(out)]
+		}
+	}
 	dst = append(dst, '"')
 	start := 0
 	for i := plainPrefix(s); i < len(s); {
@@ -137,14 +143,51 @@ func AppendString(dst []byte, s string) []byte {
 func plainPrefix(s string) int {
 	i := 0
 	for b := unsafe.Slice(unsafe.StringData(s), len(s)); i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote := w ^ ones*'"'
-		slash := w ^ ones*'\\'
-		if (w|(w-ones*0x20)|(quote-ones)|(slash-ones))&tops != 0 {
+		if !isPlain(binary.LittleEndian.Uint64(b[i:])) {
 			break
 		}
 	}
 	return i
+}
+
+// copyPlain copies s to dst, which is as long, and reports whether it may stand in a JSON string as it is: see plainPrefix.
+// It stops where it is not. Nothing behind dst is written to.
+func copyPlain(dst []byte, s string) bool {
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	if len(b) != len(dst) || len(b) < 8 {
+		return copyShort(dst, b)
+	}
+	for len(b) > 8 {
+		w := binary.LittleEndian.Uint64(b)
+		if !isPlain(w) {
+			return false
+		}
+		binary.LittleEndian.PutUint64(dst, w)
+		step := min(8, len(b)-8)
+		b, dst = b[step:], dst[step:]
+	}
+	w := binary.LittleEndian.Uint64(b)
+	binary.LittleEndian.PutUint64(dst, w)
+	return isPlain(w)
+}
+
+// copyShort is copyPlain for less than eight bytes.
+func copyShort(dst, b []byte) bool {
+	if len(dst) != len(b) {
+		return false
+	}
+	for i, c := range b {
+		if c < 0x20 || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+		dst[i] = c
+	}
+	return true
+}
+
+// isPlain reports whether all eight bytes are ASCII without quotes, backslashes and control characters.
+func isPlain(w uint64) bool {
+	return (w|(w-ones*0x20)|(w^ones*'"'-ones)|(w^ones*'\\'-ones))&tops == 0
 }
 
 func appendEscape(dst []byte, c byte) []byte {
