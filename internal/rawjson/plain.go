@@ -234,7 +234,7 @@ func (s *blocks) load(base int, inside bool) uint64 {
 		return s.last(base, inside)
 	}
 	block := (*[blockSize]byte)(s.b[base:])
-	quotes, odd := patterns.find(block)
+	quotes, odd := quotesOf(block)
 	if odd || s.escaped > base {
 		return s.special(base, block, inside)
 	}
