@@ -98,7 +98,7 @@ func (f *frame) plus(left, right *value) (value, status) {
 	case rawjson.Array:
 		return f.concat(left, right)
 	}
-	return value{}, unknown
+	return f.union(left, right)
 }
 
 // added is what a value becomes by adding null: a number is printed as gojq prints what it has calculated.

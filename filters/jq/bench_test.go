@@ -87,10 +87,17 @@ func BenchmarkTier2(b *testing.B) {
 	benchmarkProgram(b, `select(.userAgent | test("aws-cli|Boto3"; "i")) | (.eventVersion | tonumber) * 100 + (.requestParameters | length)`)
 }
 
-func BenchmarkTier3(b *testing.B) { benchmarkProgram(b, `keys | length`) }
+func BenchmarkUpdate(b *testing.B) { benchmarkProgram(b, `.userIdentity.arn |= ascii_downcase`) }
+
+func BenchmarkPaths(b *testing.B) { benchmarkProgram(b, `[paths] | length`) }
+
+// BenchmarkTier3 decodes the event and encodes most of it again.
+func BenchmarkTier3(b *testing.B) {
+	benchmarkProgram(b, `.[("eventName", "awsRegion")] |= ascii_downcase`)
+}
 
 // BenchmarkTier3Strings is a program on which gojq itself takes most of the time.
-func BenchmarkTier3Strings(b *testing.B) { benchmarkProgram(b, `[.. | strings] | length`) }
+func BenchmarkTier3Strings(b *testing.B) { benchmarkProgram(b, `(.. | strings) |= ascii_downcase`) }
 
 func BenchmarkDecode(b *testing.B) {
 	events := benchEvents()

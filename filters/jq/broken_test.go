@@ -20,7 +20,9 @@ func FuzzDropsOfBrokenEvents(f *testing.F) {
 	}
 	for _, text := range append(programs, `[.eventName, .readOnly, .userIdentity?.type?] | @tsv`, `[..] | unique | length`, `[.. | scalars] | join("-")?`,
 		`.userIdentity | to_entries`, `.resources[:1], .eventName[1:]`, `"\(.eventName)" + .eventID`, `.resources + [1] | sort_by(.ARN)`, `[.. | strings] | add`,
-		`.resources | map(.ARN?) | @csv`, `(.eventName | tonumber) + 1`, `reduce .. as $x (0; . + ($x | length?))`, `.eventName | split("e") | last`) {
+		`.resources | map(.ARN?) | @csv`, `(.eventName | tonumber) + 1`, `reduce .. as $x (0; . + ($x | length?))`, `.eventName | split("e") | last`,
+		`(.eventName, .resources[]?.type?) |= tostring`, `.userIdentity.x += 1`, `del(.resources[]?.ARN?, .userIdentity.type)`, `[paths]`, `[paths(type == "string")]`,
+		`. as {userIdentity: {$type}} | $type`, `[foreach .resources[]? as $r (0; . + 1; [$r, .])]`, `try (.eventName + 1) catch "none"`, `pick(.userIdentity.type)`) {
 		if p, err := Compile(conf.Text{Value: text}, Options{}); err == nil && p.native.whole != nil {
 			dropping = append(dropping, p)
 		}

@@ -37,6 +37,16 @@ func (f *frame) append(dst []byte, n *node) ([]byte, status) {
 			s = nothing
 		}
 		return dst, s
+	case opCatch:
+		if _, s := f.eval(n.a); s != found {
+			return dst, s
+		}
+		from := len(dst)
+		dst, s := f.append(dst, n.b)
+		if s == fails {
+			return f.append(dst[:from], n.c)
+		}
+		return dst, s
 	case opIf:
 		holds, s := f.truth(n.a)
 		switch {
@@ -110,7 +120,7 @@ func (f *frame) appendText(dst []byte, n *node) ([]byte, status) {
 		if s != found {
 			return dst, s
 		}
-		if v.raw == nil && v.text != "" || v.raw != nil && len(v.raw) > 2 {
+		if v.raw == nil && v.text != "" || len(v.raw) > 2 {
 			parts++
 			only = v
 		}

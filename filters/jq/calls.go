@@ -51,6 +51,10 @@ func (c *compiler) call0(name string, in *node) *node {
 	switch name {
 	case "empty":
 		return &node{op: opEmpty}
+	case "error":
+		return &node{op: opThen, a: in, b: &node{op: opFail}}
+	case "paths":
+		return &node{op: opPaths, a: in}
 	case "max":
 		return &node{op: opExtreme, a: in, all: true}
 	case "first", "last":
@@ -115,6 +119,27 @@ func (c *compiler) call1(f *gojq.Func, in *node) *node {
 		return nil
 	case "del":
 		return c.deletion(f, in)
+	case "paths":
+		if holds := c.single(f.Args[0], &node{op: opElement}); holds != nil {
+			return &node{op: opPaths, a: in, b: holds}
+		}
+		return nil
+	case "path":
+		if t := f.Args[0].Term; t != nil && t.Type == gojq.TermTypeRecurse && len(t.SuffixList) == 0 {
+			return &node{op: opPaths, a: in, all: true}
+		}
+		return nil
+	case "getpath":
+		keys, n := keysOf(f.Args[0]), in
+		if keys == nil {
+			return nil
+		}
+		for _, key := range keys {
+			n = c.member(n, key)
+		}
+		return n
+	case "pick":
+		return c.pick(f, in)
 	case "first", "last":
 		if s := c.query(f.Args[0], in); s != nil {
 			return &node{op: map[string]operation{"first": opFirst, "last": opLast}[f.Name], a: s}
@@ -163,6 +188,8 @@ func (c *compiler) call1(f *gojq.Func, in *node) *node {
 		return &node{op: op, a: in, key: *key}
 	}
 	switch f.Name {
+	case "error":
+		return &node{op: opThen, a: in, b: &node{op: opFail}}
 	case "index":
 		return &node{op: opIndexOf, a: in, key: *key, literal: textValue(*key)}
 	case "has":

@@ -36,6 +36,14 @@ func (c *compiler) refuse(what fmt.Stringer) *node {
 	return nil
 }
 
+// orRefuse notes what is left to gojq, where a node could not be made.
+func (c *compiler) orRefuse(what fmt.Stringer, n *node) *node {
+	if n == nil {
+		return c.refuse(what)
+	}
+	return n
+}
+
 // query compiles an expression. in is its input.
 func (c *compiler) query(q *gojq.Query, in *node) *node {
 	switch {
@@ -73,6 +81,10 @@ func (c *compiler) query(q *gojq.Query, in *node) *node {
 		return c.arithmetic(q, in)
 	case gojq.OpAssign:
 		return c.assign(q, in)
+	case gojq.OpModify:
+		return c.update(q, in)
+	case gojq.OpUpdateAdd, gojq.OpUpdateSub, gojq.OpUpdateMul, gojq.OpUpdateDiv, gojq.OpUpdateMod, gojq.OpUpdateAlt:
+		return c.updateBy(q, in)
 	}
 	return c.refuse(q)
 }
@@ -131,56 +143,6 @@ func orElse(n, other *node) *node {
 // takesList reports whether a node takes the results of a stream as they come, instead of an array of them.
 func (n *node) takesList() bool { return n.op == opFormat || n.op == opJoin }
 
-// as compiles left as $x | right.
-func (c *compiler) as(q *gojq.Query, in *node) *node {
-	if len(q.Patterns) != 1 || q.Patterns[0].Name == "" || q.Op != gojq.OpPipe {
-		return c.refuse(q.Patterns[0])
-	}
-	left := c.query(q.Left, in)
-	if left == nil {
-		return nil
-	}
-	n := &node{op: opAs, a: left}
-	n.n = c.bind(q.Patterns[0].Name)
-	n.b = c.query(q.Right, in)
-	c.unbind()
-	if n.b == nil {
-		return nil
-	}
-	return n
-}
-
-// variable is one that a program binds.
-type variable struct {
-	name string
-	slot int
-}
-
-// bind brings a variable into sight, which has a slot that no other one has.
-func (c *compiler) bind(name string) (slot int) {
-	slot = c.slots
-	c.slots++
-	c.bound = append(c.bound, variable{name, slot})
-	return slot
-}
-
-func (c *compiler) unbind() { c.bound = c.bound[:len(c.bound)-1] }
-
-// reduce compiles reduce stream as $x (start; update).
-func (c *compiler) reduce(r *gojq.Reduce, in *node) *node {
-	if len(r.Patterns) != 1 || r.Patterns[0].Name == "" {
-		return c.refuse(r)
-	}
-	n := &node{op: opReduce, a: c.query(r.Query, in), b: c.single(r.Start, in)}
-	n.n = c.bind(r.Patterns[0].Name)
-	n.c = c.single(r.Update, &node{op: opElement})
-	c.unbind()
-	if n.a == nil || n.b == nil || n.c == nil {
-		return nil
-	}
-	return n
-}
-
 // arithmetic compiles +, -, *, / and %.
 func (c *compiler) arithmetic(q *gojq.Query, in *node) *node {
 	if q.Op == gojq.OpAdd {
@@ -194,9 +156,6 @@ func (c *compiler) arithmetic(q *gojq.Query, in *node) *node {
 	a, b := c.single(q.Left, in), c.single(q.Right, in)
 	if a == nil || b == nil {
 		return nil
-	}
-	if a.op == opObject || b.op == opObject {
-		return c.refuse(q)
 	}
 	return &node{op: ops[q.Op], a: a, b: b}
 }
@@ -332,6 +291,8 @@ func (c *compiler) base(t *gojq.Term, in *node) *node {
 		return c.conditional(t.If, in)
 	case gojq.TermTypeReduce:
 		return c.reduce(t.Reduce, in)
+	case gojq.TermTypeForeach:
+		return c.foreach(t.Foreach, in)
 	case gojq.TermTypeRecurse:
 		return &node{op: opRecurse, a: in}
 	case gojq.TermTypeFormat:
@@ -345,18 +306,29 @@ func (c *compiler) base(t *gojq.Term, in *node) *node {
 			return &node{op: opToString, a: in}
 		}
 	case gojq.TermTypeTry:
-		if t.Try.Catch == nil {
-			if body := c.query(t.Try.Body, in); body != nil {
-				return &node{op: opTry, a: in, b: body}
-			}
-			return nil
-		}
+		return c.try(t.Try, in)
 	default:
 		if v, ok := c.constant(t); ok {
 			return &node{op: opLiteral, literal: v}
 		}
 	}
 	return c.refuse(t)
+}
+
+// try compiles try body catch handler. What an error says is left to gojq, so a handler that reads it is too.
+func (c *compiler) try(t *gojq.Try, in *node) *node {
+	body := c.query(t.Body, in)
+	if body == nil {
+		return nil
+	}
+	if t.Catch == nil {
+		return &node{op: opTry, a: in, b: body}
+	}
+	handler := c.query(t.Catch, &node{op: opError})
+	if handler == nil {
+		return nil
+	}
+	return &node{op: opCatch, a: in, b: body, c: handler}
 }
 
 // constant is a literal number, true, false or null.
@@ -563,26 +535,6 @@ func (c *compiler) collected(q *gojq.Query, in *node) *node {
 		if s := c.query(t.Array.Query, in); s != nil {
 			return &node{op: opAny, a: s, b: element, eager: true, all: f.Name == "all"}
 		}
-	}
-	return nil
-}
-
-func (c *compiler) variable(name string) *node {
-	for i := len(c.bound) - 1; i >= 0; i-- {
-		if c.bound[i].name == name {
-			return &node{op: opVar, n: c.bound[i].slot}
-		}
-	}
-	for i := range c.facts {
-		if c.facts[i].variable == name {
-			return &node{op: opFact, fact: &c.facts[i]}
-		}
-	}
-	switch v := c.vars[strings.TrimPrefix(name, "$")].(type) {
-	case string:
-		return &node{op: opLiteral, literal: textValue(v)}
-	case bool:
-		return &node{op: opLiteral, literal: boolValue(v)}
 	}
 	return nil
 }

@@ -120,3 +120,43 @@ func (f *frame) appendDynamic(dst []byte, n *node) ([]byte, status) {
 	}
 	return f.appendFields(dst, from), found
 }
+
+// pick compiles pick(.a, .b.c): an object of these members, as deep as they stand.
+func (c *compiler) pick(f *gojq.Func, in *node) *node {
+	paths, ok := c.pathsOf(f.Args[0])
+	if !ok {
+		return nil
+	}
+	n := &node{op: opObject}
+	for _, path := range paths {
+		if !c.pickPath(n, path, in) {
+			return nil
+		}
+	}
+	return n
+}
+
+// pickPath adds a path to an object; false where it is none of keys, or overlaps with another one.
+func (c *compiler) pickPath(object *node, path []step, of *node) bool {
+	if len(path) == 0 || path[0].each || path[0].quiet || path[0].when != nil {
+		return false
+	}
+	key := path[0].key
+	i, there := slices.BinarySearchFunc(object.members, key, func(m member, key string) int { return cmp.Compare(m.key, key) })
+	value := c.member(of, key)
+	if len(path) == 1 {
+		if there {
+			return false
+		}
+		object.members = slices.Insert(object.members, i, member{key: key, begin: append(rawjson.AppendString(nil, key), ':'), value: value})
+		return true
+	}
+	if there && object.members[i].value.op != opObject {
+		return false
+	}
+	if !there {
+		below := member{key: key, begin: append(rawjson.AppendString(nil, key), ':'), value: &node{op: opObject}}
+		object.members = slices.Insert(object.members, i, below)
+	}
+	return c.pickPath(object.members[i].value, path[1:], value)
+}

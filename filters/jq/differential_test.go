@@ -88,7 +88,7 @@ func (c *choices) expr(depth int) string {
 		return c.pick(c.path(), c.path(), c.literal(), ".")
 	}
 	d := depth - 1
-	switch c.below(46) {
+	switch c.below(62) {
 	case 0, 1:
 		return c.path()
 	case 2:
@@ -171,6 +171,31 @@ func (c *choices) expr(depth int) string {
 		return "[(" + c.path() + " | ..) | " + c.pick("strings", "numbers", "scalars", c.expr(d)) + "]" + c.pick("", " | unique", " | length", " | add")
 	case 45:
 		return "(" + c.stream(d) + ")?"
+	case 46, 47, 48, 49, 50:
+		return "(" + c.update(d) + ")"
+	case 51:
+		return "(" + c.pick(c.path(), c.stream(d)) + " | " + c.update(d) + ")"
+	case 52, 53:
+		pattern, variables := c.pattern(2)
+		return "(" + c.pick(".", c.path(), c.stream(d)) + " as " + pattern + " | " + c.pick(variables, "["+variables+", "+c.expr(d)+"]", "("+c.update(d)+") | "+variables) + ")"
+	case 54:
+		pattern, variables := c.pattern(2)
+		return c.pick("reduce ", "foreach ") + c.pick(c.path()+"[]?", "("+c.stream(d)+")") + " as " + pattern + " (" + c.pick("0", "[]", c.expr(d)) + "; " + c.pick("["+variables+"]", ". + 1", ". + [$x]", c.expr(d)) + ")"
+	case 55:
+		pattern, variables := c.pattern(1)
+		return "[foreach " + c.pick(c.path()+"[]?", "("+c.stream(d)+")") + " as " + pattern + " (" + c.pick("0", "[]", c.expr(d)) + "; " + c.pick(". + 1", "$x", c.expr(d)) + "; " + c.pick("[., "+variables+"]", ".", "empty", c.stream(d)) + ")]"
+	case 56:
+		return "(try " + c.pick("("+c.stream(d)+")", "("+c.expr(d)+" | "+c.expr(d)+")", c.path(), "error", "error(\"x\")") + " catch " + c.pick(".", "null", c.literal(), "("+c.expr(d)+")", "empty") + ")"
+	case 57:
+		return "[" + c.pick("", c.path()+" | ", c.stream(d)+" | ") + c.pick("paths", "path(..)", "paths("+c.expr(d)+")", "paths(type == \"string\")", "paths | length", "(paths | length), "+c.expr(d)) + "]"
+	case 58:
+		return c.pick("getpath([\""+c.key()+"\"])", "getpath([\""+c.key()+"\", \""+c.key()+"\"])", "pick("+c.path()+")", "pick("+c.path()+", "+c.path()+")", "("+c.path()+" | pick("+c.path()+"))")
+	case 59:
+		return "[" + c.path() + c.pick("", "[]?") + " | " + c.pick(`splits("a|e")`, `match("[a-z]").offset`, `scan("[a-z]")`, `scan("(.)o")`, "trim", "ltrim", "flatten", "tostream", `capture("(?<a>.)"; "g")`, "abs", "implode?", "toarray", `split("a"; "g")`, "keys_unsorted", "error", `error("x")`) + c.pick("", "?") + "]"
+	case 60:
+		return "(" + c.expr(d) + " + {" + c.member(d) + "})"
+	case 61:
+		return "(" + c.path() + " // " + c.pick("error", `error("x")`, "empty") + ")"
 	case 35:
 		return "(" + c.expr(d) + " | " + c.pick("first(.[]?)", "map(.)", "to_entries", "tojson", "[limit(2; .[]?)]", "keys", "add", `join("-")`, `split("e")`, "@tsv", "@json", "tonumber", `sub("a"; "b")`, "fromjson", `getpath(["x"])`, "[paths]", "[..]", "with_entries(.)", "walk(.)", "walk(numbers // .)", "map_values(tostring)", "with_entries(.value = 1)", "has(0)", "recurse") + ")"
 	}
@@ -178,6 +203,86 @@ func (c *choices) expr(depth int) string {
 		"(def f: "+c.expr(d)+"; def g(f): f, "+c.path()+" | f; [g("+c.expr(d)+"), f])",
 		"(def f: "+c.expr(d)+"; def g($x; y): def f: $x; [f, y, .x?, (. as $x | y)]; "+c.path()+" as $x | g("+c.expr(d)+"; $x, f))",
 		"(def f: "+c.expr(d)+"; def test(x): x; "+c.path()+" | "+c.pick("test(f)", "map_values(test(.))", "f")+")")
+}
+
+// target is what stands on the left of an assignment.
+func (c *choices) target() string {
+	step := func() string {
+		return c.pick(".x", ".y", "."+c.key(), ".x?", "[]", "[]?", ".resources[]?", "."+c.key()+"[]", `["x"]`, "."+c.key()+"."+c.key())
+	}
+	first := func() string {
+		s := step()
+		if s[0] == '[' {
+			s = "." + s
+		}
+		return s
+	}
+	switch c.below(12) {
+	case 0:
+		return "(" + first() + ", " + first() + ")"
+	case 1:
+		return "(" + first() + ", " + first() + step() + ")" + step()
+	case 2:
+		return "(" + first() + " | select(" + c.expr(1) + "))" + c.pick("", step())
+	case 3:
+		return "(" + first() + " | " + first() + ")" + c.pick("", "?")
+	case 4:
+		return `getpath(["` + c.key() + `", "x"])` + c.pick("", "?", ".y")
+	case 5:
+		return c.path()
+	case 6:
+		return "(" + first() + step() + "?, " + first() + step() + ")"
+	case 7:
+		return first() + step() + step()
+	}
+	return first() + c.pick("", step())
+}
+
+// update is an assignment, or del.
+func (c *choices) update(depth int) string {
+	d := max(depth-1, 0)
+	switch c.below(8) {
+	case 0:
+		return c.target() + " = " + c.pick(c.expr(d), "("+c.stream(d)+")", "empty")
+	case 1, 2:
+		return c.target() + c.pick(" += ", " -= ", " *= ", " /= ", " %= ", " //= ") + c.pick("1", "2", "null", `"a"`, "[1]", `{"x": 1}`, c.expr(d), "("+c.stream(d)+")", "empty")
+	case 3:
+		return "del(" + c.target() + ")"
+	case 4:
+		return "del(" + c.target() + ", " + c.target() + ")"
+	}
+	return c.target() + " |= " + c.pick("ascii_downcase", "ascii_downcase?", "tojson", "empty", "(.x, .y)", "(.[]?)", "select(type == \"string\")", "(. // 1)", "length", "with_entries(.value |= tojson)",
+		"map_values(.)", "{y: .}", "[.]", ".x?", "fromjson?", "(1, 2)", "("+c.expr(d)+")", "("+c.stream(d)+")", "("+c.update(d)+")")
+}
+
+// pattern is one of as, reduce and foreach, and the variables that it binds, $x among them.
+func (c *choices) pattern(depth int) (pattern, variables string) {
+	switch c.below(8) {
+	case 0:
+		return "[$x, $y]", "$x, $y"
+	case 1:
+		return "{$x}", "$x"
+	case 2:
+		return "{" + c.key() + ": $x, y: $y}", "$x, $y"
+	case 3:
+		return `{"` + c.key() + `": $x, $y}`, "$x, $y"
+	case 4:
+		if depth > 0 {
+			p, v := c.pattern(depth - 1)
+			return "{$y: " + p + "}", "$y, " + v
+		}
+	case 5:
+		if depth > 0 {
+			p, v := c.pattern(depth - 1)
+			return "[$y, " + p + "]", "$y, " + v
+		}
+	case 6:
+		if depth > 0 {
+			p, v := c.pattern(depth - 1)
+			return "{" + c.key() + ": " + p + ", $type}", "$type, " + v
+		}
+	}
+	return "$x", "$x"
 }
 
 func (c *choices) member(depth int) string {

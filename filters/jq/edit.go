@@ -1,6 +1,7 @@
 package jq
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,25 +10,38 @@ import (
 	"github.com/trailcast/trailcast/internal/rawjson"
 )
 
-// edit is what becomes of one member of an object: del(.a, .b.c), .a = 1, . + {a: 1}.
+// edit is what becomes of a part of a value: del(.a, .b.c), .a = 1, .a[].b |= f, . + {a: 1}. Those of one value are either of
+// members, sorted by key, or one of all its elements, or one that a condition stands before.
 type edit struct {
 	key   string
 	begin []byte // the key as it is written, with the colon
-	drop  bool
-	set   *node
-	below []edit // of the member's own members
+	each  bool   // of all elements, or of all members
+	when  *node  // of the value itself, where this holds
+	quiet bool   // none, instead of a failure, of what has no such part
+
+	// What becomes of it is one of these.
+	below  []edit
+	drop   bool
+	set    *node
+	update *node // of what is there, which is opElement
+}
+
+// target is what becomes of the parts that paths lead to.
+type target struct {
+	drop        bool
+	set, update *node
 }
 
 // merge compiles . + {…}.
 func (c *compiler) merge(q *gojq.Query, in *node) *node {
-	if in.op != opEvent || q.Left.Term == nil || q.Left.Term.Type != gojq.TermTypeIdentity || len(q.Left.Term.SuffixList) > 0 {
+	if q.Left.Term == nil || q.Left.Term.Type != gojq.TermTypeIdentity || len(q.Left.Term.SuffixList) > 0 || in.op != opEvent {
 		return nil
 	}
-	left, right := in, c.single(q.Right, in)
+	right := c.single(q.Right, in)
 	if right == nil || right.op != opObject || len(right.members) == 0 {
 		return nil
 	}
-	n := &node{op: opEdit, a: left}
+	n := &node{op: opEdit, a: in}
 	for _, m := range right.members {
 		if !m.value.certain() {
 			return nil
@@ -38,166 +52,123 @@ func (c *compiler) merge(q *gojq.Query, in *node) *node {
 	return n
 }
 
-// assign compiles .a.b = value.
+// assign compiles paths = value: once for each result on the right side.
 func (c *compiler) assign(q *gojq.Query, in *node) *node {
-	path, v := c.single(q.Left, in), c.single(q.Right, in)
-	if path == nil || v == nil {
+	v := c.query(q.Right, in)
+	if v == nil {
 		return nil
 	}
-	if in.op != opEvent || path.op != opPath || !v.certain() {
-		return c.refuse(q)
+	if v.certain() && !v.streams() && c.alwaysLeadSomewhere(q.Left) {
+		return c.edit(q, in, q.Left, target{set: v})
 	}
-	n := &node{op: opEdit, a: in}
-	n.edits, _ = addEdit(nil, path.path, v)
-	return n
+	bound, variable := c.bindValue(v)
+	return bound.over(c.edit(q, in, q.Left, target{set: variable}))
 }
 
-// deletion compiles del(.a, .b.c).
+// alwaysLeadSomewhere reports whether all paths are of members, so that what becomes of these is evaluated in any case.
+func (c *compiler) alwaysLeadSomewhere(q *gojq.Query) bool {
+	paths, _ := c.pathsOf(q)
+	for _, path := range paths {
+		if slices.ContainsFunc(path, func(s step) bool { return s.each || s.quiet || s.when != nil }) {
+			return false
+		}
+	}
+	return true
+}
+
+// update compiles paths |= f.
+func (c *compiler) update(q *gojq.Query, in *node) *node {
+	f := c.query(q.Right, &node{op: opElement})
+	if f == nil {
+		return nil
+	}
+	if f.streams() {
+		f = &node{op: opFirst, a: f}
+	}
+	return c.edit(q, in, q.Left, target{update: f})
+}
+
+// updateBy compiles paths += value and the like: once for each result on the right side, which sees what the whole
+// assignment sees.
+func (c *compiler) updateBy(q *gojq.Query, in *node) *node {
+	ops := map[gojq.Operator]operation{
+		gojq.OpUpdateAdd: opPlus, gojq.OpUpdateSub: opMinus, gojq.OpUpdateMul: opTimes, gojq.OpUpdateDiv: opOver,
+		gojq.OpUpdateMod: opModulo, gojq.OpUpdateAlt: opAlternative,
+	}
+	v := c.query(q.Right, in)
+	if v == nil {
+		return nil
+	}
+	bound, variable := c.bindValue(v)
+	return bound.over(c.edit(q, in, q.Left, target{update: &node{op: ops[q.Op], a: &node{op: opElement}, b: variable}}))
+}
+
+// deletion compiles del(paths).
 func (c *compiler) deletion(f *gojq.Func, in *node) *node {
-	if in.op != opEvent {
-		return nil
+	return c.edit(f, in, f.Args[0], target{drop: true})
+}
+
+// edit compiles changes at paths of the input.
+func (c *compiler) edit(what fmt.Stringer, in *node, q *gojq.Query, to target) *node {
+	paths, ok := c.pathsOf(q)
+	if !ok {
+		return c.refuse(what)
 	}
 	n := &node{op: opEdit, a: in}
-	for _, q := range commas(f.Args[0]) {
-		if q.Term == nil || q.Term.Type != gojq.TermTypeIndex || len(q.FuncDefs) > 0 {
-			return nil
-		}
-		path := c.single(q, in)
-		if path == nil || path.op != opPath {
-			return nil
-		}
-		var ok bool
-		if n.edits, ok = addEdit(n.edits, path.path, nil); !ok {
-			return nil
+	for _, path := range paths {
+		if n.edits, ok = c.addEdit(n.edits, path, to); !ok {
+			return c.refuse(what)
 		}
 	}
 	return n
 }
 
-// commas are the parts of a, b, c.
-func commas(q *gojq.Query) []*gojq.Query {
-	if q.Term == nil && q.Op == gojq.OpComma && len(q.FuncDefs) == 0 {
-		return append(commas(q.Left), commas(q.Right)...)
-	}
-	return []*gojq.Query{q}
-}
-
-// addEdit adds a path that is to be set, or dropped where v is nil; false where it overlaps with another one.
-func addEdit(edits []edit, path []string, v *node) ([]edit, bool) {
-	key := path[0]
-	i, there := slices.BinarySearchFunc(edits, key, func(e edit, key string) int { return strings.Compare(e.key, key) })
-	if there && (len(path) == 1 || edits[i].below == nil) {
+// addEdit adds a path; false where it overlaps with another one, or has a condition that is not known.
+func (c *compiler) addEdit(edits []edit, path []step, to target) ([]edit, bool) {
+	if len(path) == 0 {
 		return nil, false
 	}
-	if !there {
-		edits = slices.Insert(edits, i, edit{key: key, begin: append(rawjson.AppendString(nil, key), ':')})
+	s := path[0]
+	at, ok := placeFor(edits, s)
+	if !ok {
+		return nil, false
 	}
-	if len(path) == 1 {
-		edits[i].set, edits[i].drop = v, v == nil
-		return edits, true
+	if at < len(edits) && edits[at].key == s.key { // a member below which others are changed already
+		if len(path) == 1 || edits[at].below == nil || edits[at].quiet != s.quiet {
+			return nil, false
+		}
+		edits[at].below, ok = c.addEdit(edits[at].below, path[1:], to)
+		return edits, ok
 	}
-	ok := true
-	edits[i].below, ok = addEdit(edits[i].below, path[1:], v)
-	return edits, ok
+	e := edit{key: s.key, each: s.each, quiet: s.quiet}
+	switch {
+	case s.when != nil:
+		if e.when = c.single(s.when, &node{op: opElement}); e.when == nil {
+			return nil, false
+		}
+	case !s.each:
+		e.begin = append(rawjson.AppendString(nil, s.key), ':')
+	}
+	if len(path) > 1 {
+		if e.below, ok = c.addEdit(nil, path[1:], to); !ok {
+			return nil, false
+		}
+	} else {
+		e.drop, e.set, e.update = to.drop, to.set, to.update
+	}
+	return slices.Insert(edits, at, e), true
+}
+
+// placeFor finds where the edit of a step belongs; false where it can not stand beside the others.
+func placeFor(edits []edit, s step) (at int, ok bool) {
+	if len(edits) == 0 {
+		return 0, true
+	}
+	if s.each || s.when != nil || edits[0].each || edits[0].when != nil {
+		return 0, false
+	}
+	at, _ = slices.BinarySearchFunc(edits, s.key, func(e edit, key string) int { return strings.Compare(e.key, key) })
+	return at, true
 }
 
 func byEditKey(a, b edit) int { return strings.Compare(a.key, b.key) }
-
-// appendEdited appends the event with its edits: with its bytes where they change nothing, else with sorted keys, as
-// objects that a program builds are printed.
-func (f *frame) appendEdited(dst []byte, n *node) ([]byte, status) {
-	of, s := f.eval(n.a)
-	if s != found {
-		return dst, s
-	}
-	return f.edited(dst, &of, n.edits)
-}
-
-// edited appends an object, or null, with edits.
-func (f *frame) edited(dst []byte, of *value, edits []edit) ([]byte, status) {
-	var room [40]field
-	fields := room[:0]
-	switch of.kind {
-	case rawjson.Object:
-		_ = rawjson.EachMember(of.raw, func(key string, raw []byte) bool {
-			fields = append(fields, field{key, raw})
-			return true
-		})
-	case rawjson.Null:
-	default:
-		return dst, fails
-	}
-	slices.SortStableFunc(fields, func(a, b field) int { return strings.Compare(a.key, b.key) })
-	if !changes(fields, edits) {
-		return of.append(dst), found
-	}
-	dst = append(dst, '{')
-	from := len(dst)
-	for i := range fields {
-		m := &fields[i]
-		if i+1 < len(fields) && fields[i+1].key == m.key {
-			continue // the last one wins
-		}
-		for len(edits) > 0 && edits[0].key < m.key {
-			var s status
-			if dst, s = f.applyEdit(dst, &edits[0], nil); s != found {
-				return dst, s
-			}
-			edits = edits[1:]
-		}
-		if len(edits) > 0 && edits[0].key == m.key {
-			var s status
-			if dst, s = f.applyEdit(dst, &edits[0], m.raw); s != found {
-				return dst, s
-			}
-			edits = edits[1:]
-			continue
-		}
-		dst = rawjson.AppendString(dst, m.key)
-		dst = append(dst, ':')
-		v := rawValue(m.raw)
-		dst = append(v.append(dst), ',')
-	}
-	for i := range edits {
-		var s status
-		if dst, s = f.applyEdit(dst, &edits[i], nil); s != found {
-			return dst, s
-		}
-	}
-	if len(dst) > from { // the last comma
-		dst = dst[:len(dst)-1]
-	}
-	return append(dst, '}'), found
-}
-
-// changes reports whether edits make another object of one with these fields: deleting what is not there does not.
-func changes(fields []field, edits []edit) bool {
-	for i := range edits {
-		e := &edits[i]
-		if e.sets() || slices.ContainsFunc(fields, func(f field) bool { return f.key == e.key }) {
-			return true
-		}
-	}
-	return false
-}
-
-// sets reports whether an edit makes a member where there is none.
-func (e *edit) sets() bool {
-	return e.set != nil || slices.ContainsFunc(e.below, func(b edit) bool { return b.sets() })
-}
-
-// applyEdit appends what becomes of a member, with a comma behind it; nil is a member that is not there.
-func (f *frame) applyEdit(dst []byte, e *edit, raw []byte) ([]byte, status) {
-	if e.drop || raw == nil && !e.sets() {
-		return dst, found
-	}
-	dst = append(dst, e.begin...)
-	var s status
-	if e.set != nil {
-		dst, s = f.append(dst, e.set)
-	} else {
-		v := rawValue(raw)
-		dst, s = f.edited(dst, &v, e.below)
-	}
-	return append(dst, ','), s
-}

@@ -78,6 +78,19 @@ func (f *frame) eval(n *node) (value, status) {
 			s = nothing
 		}
 		return v, s
+	case opCatch:
+		if _, s := f.eval(n.a); s != found {
+			return value{}, s
+		}
+		v, s := f.eval(n.b)
+		if s == fails {
+			return f.eval(n.c)
+		}
+		return v, s
+	case opFail:
+		return value{}, fails
+	case opError:
+		return value{}, unknown
 	case opIf:
 		holds, s := f.truth(n.a)
 		switch {
@@ -105,6 +118,8 @@ func (f *frame) eval(n *node) (value, status) {
 		return f.reduce(n)
 	case opPlus, opMinus, opTimes, opOver, opModulo:
 		return f.arithmetic(n)
+	case opEdit:
+		return f.evalEdited(n)
 	}
 	if n.op >= opObject {
 		return f.build(n)

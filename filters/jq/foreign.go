@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/itchyny/gojq"
+
+	"github.com/trailcast/trailcast/internal/rawjson"
 )
 
 // foreign compiles a call that gojq runs, on its input alone: the rest of the program stays on bytes. Only functions of one
@@ -17,7 +19,9 @@ func (c *compiler) foreign(f *gojq.Func, in *node) *node {
 	case "fromdate/0", "todate/0", "fromdateiso8601/0", "strptime/1", "mktime/0", "tojson/0", "fromjson/0", "ascii/0", "explode/0",
 		"from_entries/0", "sub/2", "gsub/2", "sub/3", "gsub/3", "test/1", "test/2", "capture/1", "startswith/1", "endswith/1", "ltrimstr/1",
 		"rtrimstr/1", "contains/1", "inside/1", "has/1", "in/1", "split/1", "join/1", "index/1", "rindex/1", "utf8bytelength/0", "floor/0",
-		"arn/0":
+		"arn/0", "trim/0", "ltrim/0", "rtrim/0", "trimstr/1", "strftime/1", "date/0", "implode/0", "flatten/0", "flatten/1", "abs/0", "ceil/0",
+		"round/0", "sqrt/0", "toarray/0", "transpose/0", "keys_unsorted/0", "split/2", "capture/2", "tostream/0",
+		"match/1", "match/2", "scan/1", "scan/2", "splits/1", "splits/2":
 		for _, arg := range f.Args {
 			if n := c.query(arg, in); n == nil || n.streams() {
 				return nil
@@ -38,32 +42,80 @@ func (c *compiler) foreign(f *gojq.Func, in *node) *node {
 		return nil
 	}
 	c.calls = append(c.calls, f.String())
-	return &node{op: opForeign, a: in, code: code}
+	n := &node{op: opForeign, a: in, code: code}
+	switch f.Name {
+	case "match", "scan", "splits", "capture", "tostream":
+		n.op = opForeigns
+	}
+	return n
 }
 
 func (f *frame) appendForeign(dst []byte, n *node) ([]byte, status) {
-	v, s := f.eval(n.a)
+	run, s := f.startForeign(n)
 	if s != found {
 		return dst, s
 	}
-	raw := v.raw
-	if raw == nil {
-		raw = v.append(nil)
-	}
-	input, err := Decode(raw)
-	if err != nil {
-		return dst, unknown // of an event that is not checked yet
-	}
-	iter := n.code.Run(input)
-	result, ok := iter.Next()
+	result, ok := run.results.Next()
 	if !ok {
 		return dst, nothing
 	}
 	if _, bad := result.(error); bad {
 		return dst, fails
 	}
-	if _, further := iter.Next(); further {
+	if _, further := run.results.Next(); further {
 		return dst, unknown
 	}
-	return NewEncoder(raw, input).Append(dst, result, nil), found
+	return NewEncoder(run.raw, run.input).Append(dst, result, nil), found
+}
+
+// eachForeign calls fn for each result of a call.
+func (f *frame) eachForeign(n *node, fn func(value) status) status {
+	run, s := f.startForeign(n)
+	if s != found {
+		return endOfStream(s)
+	}
+	enc := NewEncoder(run.raw, run.input)
+	var room [256]byte
+	for {
+		result, ok := run.results.Next()
+		if !ok {
+			return found
+		}
+		if _, bad := result.(error); bad {
+			return fails
+		}
+		if f.steps--; f.steps < 0 {
+			return unknown
+		}
+		v, s := f.keep(enc.Append(room[:0], result, nil))
+		if s != found {
+			return s
+		}
+		if s := fn(v); s != found {
+			return s
+		}
+	}
+}
+
+// foreignRun is a call at work.
+type foreignRun struct {
+	raw     []byte
+	input   *decoded
+	results gojq.Iter
+}
+
+func (f *frame) startForeign(n *node) (run foreignRun, s status) {
+	v, s := f.eval(n.a)
+	if s != found {
+		return run, s
+	}
+	if run.raw = v.raw; run.raw == nil {
+		run.raw = v.append(nil)
+	}
+	if rawjson.Valid(run.raw) != nil {
+		return run, unknown // of an event that is not checked yet
+	}
+	run.input = decodeNoted(run.raw[rawjson.Next(run.raw, 0):])
+	run.results = n.code.Run(run.input.value)
+	return run, found
 }

@@ -25,6 +25,7 @@ type frame struct {
 	making  int      // how many of these are in use
 	fields  []field  // of the objects that are being walked
 	sorted  []item   // of the arrays that are being sorted
+	path    []byte   // to the parts of which paths are made
 
 	out     []byte // results
 	results []result
@@ -67,10 +68,10 @@ func (f *frame) end() {
 	clear(f.vars)
 	clear(f.fields[:cap(f.fields)])
 	clear(f.sorted[:cap(f.sorted)])
-	f.fields, f.sorted, f.making = f.fields[:0], f.sorted[:0], 0
+	f.fields, f.sorted, f.path, f.making = f.fields[:0], f.sorted[:0], f.path[:0], 0
 	f.raw, f.record, f.facts, f.element = nil, nil, nil, value{}
 	if f.made = f.made[:0]; cap(f.made)+cap(f.out) > maxKept {
-		f.made, f.out, f.scratch, f.fields, f.sorted = nil, nil, nil, nil, nil
+		f.made, f.out, f.scratch, f.fields, f.sorted, f.path = nil, nil, nil, nil, nil, nil
 	}
 }
 

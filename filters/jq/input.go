@@ -13,15 +13,15 @@ type input struct {
 	raw []byte
 
 	mu    sync.Mutex
-	whole any                       // nil: not decoded
-	parts map[string]map[string]any // by plan
+	whole *decoded            // nil: not decoded
+	parts map[string]*decoded // by plan
 }
 
 // newInput is what programs give to Event.Decoded. An event's bytes are one valid JSON object.
 func newInput(raw []byte) (any, error) { return &input{raw: raw}, nil }
 
 // of returns what gojq needs of the event: the same for equal plans.
-func (in *input) of(s *stage, ev *pipeline.Event) any {
+func (in *input) of(s *stage, ev *pipeline.Event) *decoded {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	d := s.decoders.Get().(*decoder)
@@ -36,7 +36,7 @@ func (in *input) of(s *stage, ev *pipeline.Event) any {
 		return in.all(d)
 	}
 	if in.parts == nil {
-		in.parts = map[string]map[string]any{}
+		in.parts = map[string]*decoded{}
 	}
 	part := decodeMembers(d, ev, s.plan.keys)
 	in.parts[s.planID] = part
@@ -44,15 +44,17 @@ func (in *input) of(s *stage, ev *pipeline.Event) any {
 }
 
 // all decodes everything. The caller holds mu.
-func (in *input) all(d *decoder) any {
+func (in *input) all(d *decoder) *decoded {
 	if in.whole == nil {
-		in.whole = d.decode(in.raw[rawjson.Next(in.raw, 0):])
+		d.noting = true
+		in.whole = &decoded{d.decode(in.raw[rawjson.Next(in.raw, 0):]), d.takeNotes()}
 	}
 	return in.whole
 }
 
 // decodeMembers decodes those members of an object that are named.
-func decodeMembers(d *decoder, ev *pipeline.Event, keys []string) map[string]any {
+func decodeMembers(d *decoder, ev *pipeline.Event, keys []string) *decoded {
+	d.noting = true
 	var room [16][]byte
 	values := room[:]
 	if len(keys) > len(values) {
@@ -65,7 +67,7 @@ func decodeMembers(d *decoder, ev *pipeline.Event, keys []string) map[string]any
 			part[key] = d.decode(values[i])
 		}
 	}
-	return part
+	return &decoded{part, d.takeNotes()}
 }
 
 // findMembers finds the raw values of top-level members: by the notes of the record where they say, else in the bytes.
@@ -97,5 +99,5 @@ func DecodeEvent(ev *pipeline.Event) (any, error) {
 	in := decoded.(*input)
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.all(new(decoder)), nil
+	return in.all(new(decoder)).value, nil
 }

@@ -201,9 +201,32 @@ func triOf(holds bool, s status) pipeline.Tri {
 	return pipeline.Unknown
 }
 
-// read returns the paths that are looked up.
+// read returns the paths that are looked up, and those whose values updates see.
 func (n *native) read() [][]string {
 	list := slices.Clone(n.paths.list)
+	for _, part := range []*node{n.whole, n.first} {
+		part.walk(func(n *node) {
+			if n.op == opEdit && n.a.op == opEvent {
+				list = appendUpdated(list, nil, n.edits)
+			}
+		})
+	}
 	slices.SortFunc(list, slices.Compare)
+	return slices.CompactFunc(list, slices.Equal)
+}
+
+// appendUpdated appends the paths of members that updates see.
+func appendUpdated(list [][]string, path []string, edits []edit) [][]string {
+	for i := range edits {
+		e := &edits[i]
+		to := path
+		if !e.each && e.when == nil {
+			to = append(slices.Clip(path), e.key)
+		}
+		if e.update != nil || e.when != nil || len(e.below) > 0 && e.below[0].each {
+			list = append(list, to)
+		}
+		list = appendUpdated(list, to, e.below)
+	}
 	return list
 }

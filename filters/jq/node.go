@@ -64,7 +64,10 @@ const (
 	opSelect // a, where b holds
 	opKeep   // a, where it is of some type
 	opTry    // b; what fails in it, but not in its input a, yields nothing
-	opIf     // a, b, c
+	opCatch  // the same, but c where it fails
+	opError  // what an error says
+	opFail
+	opIf // a, b, c
 	opAlternative
 	opEmpty
 
@@ -110,8 +113,11 @@ const (
 	opEach // b on each element of a
 	opEachQuiet
 	opComma
-	opRecurse // a and all below it
-	opLimit   // n of a stream, a
+	opRecurse  // a and all below it
+	opLimit    // n of a stream, a
+	opForeach  // of a stream, a, as n: from b by c; list[0] of each
+	opPaths    // of a and all below it where b holds; with all: its own, []
+	opForeigns // what gojq makes of a
 
 	// What makes a value.
 	opObject
@@ -146,7 +152,7 @@ func (n *node) builds() bool {
 		return n.b.builds()
 	case opSelect, opKeep, opFirst, opLast:
 		return n.a.builds()
-	case opIf:
+	case opIf, opCatch:
 		return n.b.builds() || n.c.builds()
 	case opAlternative:
 		return n.a.builds() || n.b.builds()
@@ -159,13 +165,13 @@ func (n *node) builds() bool {
 // streams reports whether a node may yield several results.
 func (n *node) streams() bool {
 	switch n.op {
-	case opEach, opEachQuiet, opComma, opRecurse, opLimit:
+	case opEach, opEachQuiet, opComma, opRecurse, opLimit, opForeach, opPaths, opForeigns:
 		return true
 	case opThen, opTry, opAlternative:
 		return n.b.streams()
 	case opBind, opAs:
 		return n.a.streams() || n.b.streams()
-	case opIf:
+	case opIf, opCatch:
 		return n.b.streams() || n.c.streams()
 	}
 	return false
@@ -232,7 +238,9 @@ func (n *node) walk(fn func(*node)) {
 
 func walkEdits(edits []edit, fn func(*node)) {
 	for i := range edits {
+		edits[i].when.walk(fn)
 		edits[i].set.walk(fn)
+		edits[i].update.walk(fn)
 		walkEdits(edits[i].below, fn)
 	}
 }
@@ -266,7 +274,7 @@ func newPaths(expressions ...*node) *paths {
 			switch n.op {
 			case opFact:
 				p.facts = true
-			case opVar, opAs, opReduce:
+			case opVar, opAs, opReduce, opForeach:
 				p.vars = max(p.vars, n.n+1)
 			}
 			if n.op != opPath || slices.Contains(byRoot[n.path[0]], n) {

@@ -78,3 +78,22 @@ func (f *frame) appendEntries(dst []byte, v *value) ([]byte, status) {
 	f.closeFields(first)
 	return endList(dst, from, ']'), found
 }
+
+// union adds two objects: the right one's members win.
+func (f *frame) union(left, right *value) (value, status) {
+	from := len(f.fields)
+	for _, part := range []*value{left, right} {
+		_ = rawjson.EachMember(part.raw, func(key string, raw []byte) bool {
+			f.fields = append(f.fields, field{key, raw})
+			return true
+		})
+	}
+	f.sortFields(from)
+	if f.making == len(f.scratch) {
+		f.scratch = append(f.scratch, nil)
+	}
+	dst := f.appendFields(f.scratch[f.making][:0], from)
+	f.scratch[f.making] = dst
+	f.closeFields(from)
+	return f.keep(dst)
+}

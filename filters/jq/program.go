@@ -178,8 +178,9 @@ func (p *Program) OnBytes(ev *pipeline.Event, yield func(made []byte, same bool)
 	return done
 }
 
-// Run runs the program on an event and yields each result together with what the program saw of the event, decoded: the
-// event, or those of its members that the program reads. It ends when yield returns an error. Both values are read-only.
+// Run runs the program on an event and yields each result together with what the program saw of the event: the event, or
+// those of its members that the program reads, for Same and NewEncoder. It ends when yield returns an error. Both values are
+// read-only.
 func (p *Program) Run(ctx context.Context, ev *pipeline.Event, yield func(input, result any) error) error {
 	s := &p.whole
 	if p.rest != nil {
@@ -190,12 +191,12 @@ func (p *Program) Run(ctx context.Context, ev *pipeline.Event, yield func(input,
 			s = p.rest
 		}
 	}
-	decoded, err := ev.Decoded(newInput)
+	shared, err := ev.Decoded(newInput)
 	if err != nil {
 		return err
 	}
-	input := decoded.(*input).of(s, ev)
-	return p.run(ctx, s.code, input, ev, func(result any) error { return yield(input, result) })
+	input := shared.(*input).of(s, ev)
+	return p.run(ctx, s.code, input.value, ev, func(result any) error { return yield(input, result) })
 }
 
 // RunValue runs the program on a value. ev gives the facts; it may be nil.
@@ -220,11 +221,7 @@ func (p *Program) run(ctx context.Context, code *gojq.Code, input any, ev *pipel
 		// Such programs end by themselves. Not to look at each step whether to stop saves gojq a fifth of its time.
 		return drain(code.RunWithContext(context.Background(), input, values...), yield)
 	}
-	if p.timeout < 0 {
-		return drain(code.RunWithContext(ctx, input, values...), yield)
-	}
-	limited, cancel := context.WithTimeout(ctx, p.timeout)
-	defer cancel()
+	limited := newPatience(ctx, p.timeout)
 	err := drain(code.RunWithContext(limited, input, values...), yield)
 	if err != nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return fmt.Errorf("%w (timeout %v)", errTimeout, p.timeout)

@@ -53,6 +53,19 @@ func (f *frame) each(n *node, fn func(value) status) status {
 			s = found
 		}
 		return s
+	case opCatch:
+		if _, s := f.eval(n.a); s != found {
+			return endOfStream(s)
+		}
+		behind := found
+		s := f.each(n.b, func(v value) status {
+			behind = fn(v)
+			return behind
+		})
+		if s == fails && behind != fails {
+			return f.each(n.c, fn)
+		}
+		return s
 	case opIf:
 		holds, s := f.truth(n.a)
 		switch {
@@ -79,6 +92,12 @@ func (f *frame) each(n *node, fn func(value) status) status {
 		return f.below(v, 0, fn)
 	case opLimit:
 		return f.limit(n, fn)
+	case opForeach:
+		return f.foreach(n, fn)
+	case opPaths:
+		return f.eachPath(n, fn)
+	case opForeigns:
+		return f.eachForeign(n, fn)
 	}
 	return unknown
 }
@@ -197,22 +216,6 @@ func (f *frame) oneOf(n *node) (one value, s status) {
 		return one, nothing
 	}
 	return one, found
-}
-
-func (f *frame) reduce(n *node) (value, status) {
-	sum, s := f.eval(n.b)
-	if s != found {
-		return sum, s
-	}
-	s = f.each(n.a, func(v value) status {
-		f.vars[n.n] = v
-		var s status
-		if sum, s = f.evalOn(sum, n.c); s == nothing {
-			s = unknown
-		}
-		return s
-	})
-	return sum, s
 }
 
 // any reports whether the condition of opAny holds for a result of its stream; for all, whether it holds for each.

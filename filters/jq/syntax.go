@@ -120,7 +120,8 @@ func isBrief(name string) bool {
 		"add", "any", "all", "first", "last", "join", "split", "fromjson", "tojson", "null", "true", "false", "min", "max",
 		"min_by", "max_by", "unique", "unique_by", "group_by", "sort", "sort_by", "reverse", "map_values", "floor",
 		"ascii", "explode", "capture", "sub", "gsub", "account", "actor", "service", "cidr_contains", "arn",
-		"fromdate", "todate", "fromdateiso8601", "strptime", "mktime", "now":
+		"trim", "ltrim", "rtrim", "trimstr", "strftime", "date", "implode", "flatten", "abs", "ceil", "round", "sqrt", "toarray", "transpose",
+		"scan", "splits", "tostream", "paths", "getpath", "pick", "fromdate", "todate", "fromdateiso8601", "strptime", "mktime", "now":
 		return true
 	}
 	return false

@@ -55,7 +55,7 @@ func WritePlan(w io.Writer, text conf.Text, o Options) error {
 
 // editsEvent reports whether a node makes another event of the event.
 func (n *node) editsEvent() (edits bool) {
-	n.walk(func(n *node) { edits = edits || n.op == opEdit })
+	n.walk(func(n *node) { edits = edits || n.op == opEdit && n.a.op == opEvent })
 	return edits
 }
 

@@ -37,14 +37,14 @@ func TestTiers(t *testing.T) {
 		`.a | to_entries | first(.[]) | .value`:                                  "1 .a",
 		`.a | fromdate`:                                                          "2 .a",
 		`select(.x) | .a | gsub("(?<l>x)"; .l)`:                                  "2 .a .x",
-		`select(.x) | select(.a | sub("x"; "y")) | paths`:                        "13 .a .x",
+		`select(.x) | select(.a | sub("x"; "y")) | tostream`:                     "13 .a .x",
 		`def who: .u.arn // .u.type; {a: who, b: (.b | sub("x"; ""))}`:           "1 .b .u.arn .u.type",
 		`def f: if .a then .a | f else . end; f`:                                 "3",
-		`{(.a): .b, c: first(.c | getpath(["x"]))}`:                              "2 .a .b .c",
+		`{(.a): .b, c: first(.c | getpath(.x))}`:                                 "2 .a .b .c",
 		`tojson | length`:                                                        "1",
-		`.a |= tojson`:                                                           "3",
-		`paths`:                                                                  "3",
-		`select(.a | test("x"; "x"))`:                                            "2 .a", // a flag that gojq refuses
+		`.a |= tojson`:                                                           "1 .a",
+		`tostream`:                                                               "3", `[paths]`: "1",
+		`select(.a | test("x"; "x"))`: "2 .a", // a flag that gojq refuses
 	} {
 		var b strings.Builder
 		if err := WritePlan(&b, conf.Text{Value: program}, Options{}); err != nil {

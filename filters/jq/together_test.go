@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/trailcast/trailcast/bench/gen/records"
@@ -101,7 +102,7 @@ func TestRandomConditionsTogether(t *testing.T) {
 			if c.below(3) == 0 {
 				text = c.expr(2)
 			}
-			if _, err := NewCondition(conf.Text{Value: text}); err == nil {
+			if _, err := NewCondition(conf.Text{Value: text}); err == nil && !strings.Contains(text, "now") { // no two runs are at one time
 				texts = append(texts, text)
 			}
 		}
@@ -126,7 +127,7 @@ func TestRandomConditionsTogether(t *testing.T) {
 }
 
 func TestNothingToShare(t *testing.T) {
-	if Together(outputsWhen(t, "", `.a == 1`, `.a | tojson, error`)) != nil {
+	if Together(outputsWhen(t, "", `.a == 1`, `label $f | .a`)) != nil {
 		t.Error("a matcher for one condition")
 	}
 }

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math/big"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"github.com/itchyny/gojq"
@@ -25,8 +25,11 @@ func numberLength(raw []byte) int {
 	return n
 }
 
-// Same reports whether a result is the very object that went in.
+// Same reports whether a result is the very object that went in: input is what Program.Run says that it saw.
 func Same(input, result any) bool {
+	if in, ok := input.(*decoded); ok {
+		input = in.value
+	}
 	a, ok := input.(map[string]any)
 	if !ok {
 		return false
@@ -37,39 +40,48 @@ func Same(input, result any) bool {
 
 // mapPointer is the identity of a map: gojq passes what it does not change by reference, and never changes what it was
 // given.
-func mapPointer(m map[string]any) uintptr { return reflect.ValueOf(m).Pointer() }
+func mapPointer(m map[string]any) unsafe.Pointer { return reflect.ValueOf(m).UnsafePointer() }
 
 // Encoder writes results of a program. Parts of the input that a program passed on untouched keep their bytes: key
 // order, number literals and escapes as they came.
 type Encoder struct {
 	raw     []byte
 	input   any
-	noted   bool
-	escapes bool // in the input
-	maps    map[uintptr][]byte
-	// Slices and strings are told by where their data is; a part of a slice has another length.
-	slices  map[sliceID][]byte
-	strings map[sliceID][]byte
+	size    int // of the input, in members
+	escapes bool
+	notes   []note // nil: the parts of the input are not known
+	index   noteIndex
+	entries []entry // of the objects that are being written
 }
 
-type sliceID struct {
-	data uintptr
-	len  int
+// entry is a member of an object.
+type entry struct {
+	key   string
+	value any
 }
 
-// NewEncoder prepares for results of a program that ran on input, which Decode made of raw.
+// NewEncoder prepares for results of a program that ran on input, as Program.Run calls it, which was made of raw.
 func NewEncoder(raw []byte, input any) *Encoder {
-	return &Encoder{raw: raw, input: input, escapes: bytes.IndexByte(raw, '\\') >= 0}
+	e := &Encoder{raw: raw, input: input}
+	if in, ok := input.(*decoded); ok {
+		e.input, e.notes = in.value, in.notes
+		e.escapes = len(in.notes) > 0 && bytes.IndexByte(raw, '\\') >= 0
+	}
+	if m, ok := e.input.(map[string]any); ok {
+		e.size = len(m)
+	}
+	return e
 }
 
-// noteInput is done when a result has a part that may be the input's: most have none, or such that need no note.
-func (e *Encoder) noteInput() {
-	if e.noted {
-		return
+// find returns the bytes of a part of the input; nil where it is none.
+func (e *Encoder) find(at unsafe.Pointer, n int) []byte {
+	if len(e.notes) == 0 {
+		return nil
 	}
-	e.noted = true
-	e.maps, e.slices, e.strings = map[uintptr][]byte{}, map[sliceID][]byte{}, map[sliceID][]byte{}
-	e.note(e.raw[rawjson.Next(e.raw, 0):], e.input)
+	if e.index.table == nil {
+		e.index = newNoteIndex(e.notes)
+	}
+	return e.index.find(at, n)
 }
 
 // aliases reports whether a string lies in the bytes of the input, where it is written as it is.
@@ -79,41 +91,16 @@ func (e *Encoder) aliases(s string) bool {
 	return at >= from && at < from+uintptr(len(e.raw))
 }
 
-// note remembers which bytes each part of the input was made of.
-func (e *Encoder) note(raw []byte, v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		e.maps[mapPointer(v)] = raw
-		_ = rawjson.EachMember(raw, func(key string, value []byte) bool { // raw was decoded
-			e.note(value, v[key])
-			return true
-		})
-	case []any:
-		if len(v) > 0 {
-			e.slices[sliceID{uintptr(unsafe.Pointer(unsafe.SliceData(v))), len(v)}] = raw
-		}
-		_ = rawjson.EachElement(raw, func(i int, value []byte) bool { // raw was decoded
-			if i < len(v) {
-				e.note(value, v[i])
-			}
-			return true
-		})
-	case string:
-		if len(v) == 0 {
-			return
-		}
-		id := sliceID{uintptr(unsafe.Pointer(unsafe.StringData(v))), len(v)}
-		if len(raw) != len(v)+2 { // with escapes: others are encoded as they came anyway
-			e.strings[id] = raw
-		} else {
-			delete(e.strings, id) // noted of an earlier member of the same key, which is not what v was made of
-		}
-	}
-}
-
 // Append appends a result. order is the wanted order of the keys of the outermost object where the program built it;
 // the keys of other built objects are sorted.
 func (e *Encoder) Append(dst []byte, v any, order []string) []byte {
+	if m, ok := v.(map[string]any); ok && cap(dst) == 0 && e.size <= 2*len(m) && !Same(e.input, v) {
+		dst = make([]byte, 0, len(e.raw)+len(e.raw)/16+64) // it is mostly the input
+	}
+	return e.append(dst, v, order)
+}
+
+func (e *Encoder) append(dst []byte, v any, order []string) []byte {
 	switch v := v.(type) {
 	case nil:
 		return append(dst, "null"...)
@@ -121,8 +108,7 @@ func (e *Encoder) Append(dst []byte, v any, order []string) []byte {
 		return strconv.AppendBool(dst, v)
 	case string:
 		if e.escapes && len(v) > 0 && !e.aliases(v) {
-			e.noteInput()
-			if raw, ok := e.strings[sliceID{uintptr(unsafe.Pointer(unsafe.StringData(v))), len(v)}]; ok {
+			if raw := e.find(unsafe.Pointer(unsafe.StringData(v)), len(v)); raw != nil {
 				return append(dst, raw...)
 			}
 		}
@@ -135,8 +121,7 @@ func (e *Encoder) Append(dst []byte, v any, order []string) []byte {
 		return v.Append(dst, 10)
 	case []any:
 		if len(v) > 0 {
-			e.noteInput()
-			if raw, ok := e.slices[sliceID{uintptr(unsafe.Pointer(unsafe.SliceData(v))), len(v)}]; ok {
+			if raw := e.find(unsafe.Pointer(unsafe.SliceData(v)), len(v)); raw != nil {
 				return append(dst, raw...)
 			}
 		}
@@ -145,7 +130,7 @@ func (e *Encoder) Append(dst []byte, v any, order []string) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = e.Append(dst, v[i], nil)
+			dst = e.append(dst, v[i], nil)
 		}
 		return append(dst, ']')
 	case map[string]any:
@@ -153,8 +138,7 @@ func (e *Encoder) Append(dst []byte, v any, order []string) []byte {
 		case Same(e.input, v):
 			return append(dst, e.raw[rawjson.Next(e.raw, 0):]...)
 		case order == nil: // else the program built it
-			e.noteInput()
-			if raw, ok := e.maps[mapPointer(v)]; ok {
+			if raw := e.find(mapPointer(v), 0); raw != nil {
 				return append(dst, raw...)
 			}
 		}
@@ -167,39 +151,42 @@ func (e *Encoder) Append(dst []byte, v any, order []string) []byte {
 }
 
 func (e *Encoder) appendObject(dst []byte, m map[string]any, order []string) []byte {
-	keys := order
-	if !coversKeys(m, order) {
-		keys = slices.Sorted(maps.Keys(m))
+	from := len(e.entries)
+	if coversKeys(m, order) {
+		for i, key := range order {
+			if !slices.Contains(order[:i], key) {
+				e.entries = append(e.entries, entry{key, m[key]})
+			}
+		}
+	} else {
+		for key, value := range m {
+			e.entries = append(e.entries, entry{key, value})
+		}
+		slices.SortFunc(e.entries[from:], func(a, b entry) int { return strings.Compare(a.key, b.key) })
 	}
 	dst = append(dst, '{')
-	written := 0
-	for i, key := range keys {
-		if slices.Contains(keys[:i], key) {
-			continue
-		}
-		if written > 0 {
-			dst = append(dst, ',')
-		}
-		written++
-		dst = append(rawjson.AppendString(dst, key), ':')
-		dst = e.Append(dst, m[key], nil)
+	begin := len(dst)
+	for i, end := from, len(e.entries); i < end; i++ {
+		dst = append(rawjson.AppendString(dst, e.entries[i].key), ':')
+		dst = append(e.append(dst, e.entries[i].value, nil), ',')
 	}
-	return append(dst, '}')
+	e.entries = e.entries[:from]
+	return endList(dst, begin, '}')
 }
 
 // coversKeys reports whether order names every key of m and no other.
 func coversKeys(m map[string]any, order []string) bool {
-	for _, key := range order {
+	if len(order) < len(m) || len(order) == 0 {
+		return false
+	}
+	distinct := 0
+	for i, key := range order {
 		if _, ok := m[key]; !ok {
 			return false
 		}
+		if !slices.Contains(order[:i], key) {
+			distinct++
+		}
 	}
-	if len(order) < len(m) {
-		return false
-	}
-	distinct := map[string]bool{}
-	for _, key := range order {
-		distinct[key] = true
-	}
-	return len(distinct) == len(m)
+	return distinct == len(m)
 }
