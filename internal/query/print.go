@@ -49,9 +49,9 @@ func newPrinter(o *Options, terminal bool) *printer {
 	return p
 }
 
-// append appends one result. enc gives the bytes of what came from the input; order is that of the keys that the
-// program builds.
-func (p *printer) append(dst []byte, v any, enc *jq.Encoder, order []string) []byte {
+// append appends one result. enc gives the bytes of what came from the input, which is compact or not; order is that of the
+// keys that the program builds.
+func (p *printer) append(dst []byte, v any, enc *jq.Encoder, order []string, compact bool) []byte {
 	dst = append(dst, p.begin...)
 	if s, ok := v.(string); ok && p.raw {
 		if p.ascii {
@@ -62,7 +62,10 @@ func (p *printer) append(dst []byte, v any, enc *jq.Encoder, order []string) []b
 		return append(dst, p.end...)
 	}
 	if p.sortKeys {
-		enc, order = sorting, nil
+		enc, order, compact = sorting, nil, true
+	}
+	if p.asItIs && compact {
+		return append(enc.Append(dst, v, order), p.end...)
 	}
 	return append(p.format(dst, enc.Append(nil, v, order)), p.end...)
 }

@@ -269,7 +269,7 @@ func (q *query) write(b []byte) bool {
 
 // onBytes adds what the program makes of an event; false, where its bytes do not decide that.
 func (q *query) onBytes(ev *pipeline.Event, r *results) bool {
-	compact := ev.Pristine() && record.IsCompact(ev.Record)
+	compact := isCompact(ev)
 	return q.program.OnBytes(ev, func(made []byte, same bool) {
 		if same {
 			made = ev.Raw
@@ -277,6 +277,9 @@ func (q *query) onBytes(ev *pipeline.Event, r *results) bool {
 		r.add(q.printer.appendBytes(r.out, made, compact), valueOf(made))
 	})
 }
+
+// isCompact reports whether an event is known to have no white space outside of strings.
+func isCompact(ev *pipeline.Event) bool { return ev.Pristine() && record.IsCompact(ev.Record) }
 
 // run runs the program on one event and adds its results.
 func (q *query) run(ev *pipeline.Event, file string, r *results) {
@@ -294,7 +297,7 @@ func (q *query) run(ev *pipeline.Event, file string, r *results) {
 				return err
 			}
 		}
-		r.add(q.printer.append(r.out, result, enc, q.program.Order()), result)
+		r.add(q.printer.append(r.out, result, enc, q.program.Order(), isCompact(ev)), result)
 		return nil
 	})
 	q.report(err, fmt.Sprintf(" (at %s, record %d)", file, ev.Record.Index))
@@ -368,7 +371,7 @@ func (q *query) oneByOne() {
 func (q *query) runValue(input any) {
 	err := q.program.RunValue(q.ctx, input, nil, func(result any) error {
 		q.any, q.last = true, result
-		if !q.write(q.printer.append(nil, result, sorting, q.program.Order())) {
+		if !q.write(q.printer.append(nil, result, sorting, q.program.Order(), true)) {
 			return context.Canceled
 		}
 		return nil
