@@ -172,6 +172,30 @@ func (o *openBucket) get(ctx context.Context, key string) (jetstream.KeyValueEnt
 	return o.kv.Get(ctx, key)
 }
 
+// stored is what the bucket has under a session's key.
+type stored struct {
+	revision uint64
+	deleted  bool
+	data     []byte
+}
+
+func storedOf(entry jetstream.KeyValueEntry) stored {
+	return stored{entry.Revision(), entry.Operation() != jetstream.KeyValuePut, entry.Value()}
+}
+
+// last is get for which a deleted key has a revision as well. The error may be jetstream.ErrMsgNotFound.
+func (o *openBucket) last(ctx context.Context, key string) (stored, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	m, err := o.stream.GetLastMsgForSubject(ctx, "$KV."+o.kv.Bucket()+"."+key)
+	if err != nil {
+		return stored{}, err
+	}
+	// Only what takes a value away has one of these headers: a client's, or the server's where something expired.
+	isDeleted := m.Header.Get("KV-Operation") != "" || m.Header.Get(jetstream.MarkerReasonHeader) != ""
+	return stored{m.Sequence, isDeleted, m.Data}, nil
+}
+
 // put writes a session, blocks first. Blocks of a write that fails are left behind, until the session is forgotten.
 func (o *openBucket) put(ctx context.Context, w *write) (revision uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)

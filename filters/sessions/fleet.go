@@ -29,7 +29,7 @@ type fleet struct {
 	known    func(session string) // is told of sessions whose start another agent brought
 	outbox   *journal             // of facts that could not be sent; nil: they are in memory only
 
-	syncing sync.Mutex // one flush at a time
+	syncing sync.Mutex // one flush at a time; never held while the follower is waited for, which waits for it too
 	failure error      // of the last one
 	failed  time.Time  // when that was
 
@@ -41,6 +41,7 @@ type fleet struct {
 	dropped  int                 // facts for which there was no room
 	appended uint64              // facts so far
 	flushed  uint64              // of them, so many are safe
+	watched  uint64              // revision to which the watch has come; revisions count all keys, and the watch keeps their order
 }
 
 var _ store = (*fleet)(nil)
@@ -49,6 +50,7 @@ var _ store = (*fleet)(nil)
 type remote struct {
 	id       string
 	revision uint64   // 0: it has none
+	past     uint64   // it had none after this revision: what the watch brings up to there is of before
 	blocks   []string // names
 	sealed   seen     // hashes of the blocks; never changed, but replaced
 	facts    []fact   // that it lacks
@@ -128,11 +130,23 @@ func (s *fleet) due(now int64, n int) (due []task, next int64) {
 	return s.memory.due(now, n)
 }
 
-// brought takes what the bucket has of a session; v is nil where it has nothing. again says that the bucket is read from its
-// beginning: then an older revision counts as well.
-func (s *fleet) brought(key string, revision uint64, v *value, sealed seen, again bool) {
+// arrival says how a value came.
+type arrival int
+
+const (
+	asked   arrival = iota // it was asked for
+	changed                // the watch brought it: maybe late, after what was written or asked for meanwhile
+	listed                 // the bucket is read from its beginning: an older revision than is known counts as well
+)
+
+// brought takes what the bucket has of a session; v is nil where it has nothing.
+func (s *fleet) brought(key string, revision uint64, v *value, sealed seen, from arrival) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.drop(key)
+	if from != asked {
+		s.watched = max(s.watched, revision)
+	}
 	r := s.remotes[key]
 	if r == nil && v == nil {
 		return
@@ -141,24 +155,15 @@ func (s *fleet) brought(key string, revision uint64, v *value, sealed seen, agai
 		r = &remote{id: v.ID}
 		s.remotes[key] = r
 	}
-	if !again && revision <= r.revision {
+	if from != listed && revision <= max(r.revision, r.past) {
 		return
 	}
-	if e := s.sessions[r.id]; e != nil {
-		s.remove(e)
-	}
-	r.revision, r.blocks, r.sealed = revision, nil, nil
 	if v == nil {
-		r.revision = 0
+		r.nothingAfter(revision)
+		s.rebuild(r, nil)
 	} else {
-		r.blocks, r.sealed = v.Blocks, sealed
-		s.apply(&fact{Session: r.id, Kind: whole, State: v.State, Seen: append(sealed.bytes(), v.Seen...)})
-	}
-	for i := range r.facts {
-		s.apply(&r.facts[i])
-	}
-	if v == nil && len(r.facts) == 0 {
-		delete(s.remotes, key)
+		r.revision, r.past, r.blocks, r.sealed = revision, 0, v.Blocks, sealed
+		s.rebuild(r, &fact{Session: r.id, Kind: whole, State: v.State, Seen: append(sealed.bytes(), v.Seen...)})
 	}
 	if e := s.sessions[r.id]; e != nil && e.known() {
 		s.known(r.id)
@@ -168,18 +173,52 @@ func (s *fleet) brought(key string, revision uint64, v *value, sealed seen, agai
 	}
 }
 
+// rebuild makes a session of what the bucket has, nil for nothing, and what it lacks. The caller holds mu.
+func (s *fleet) rebuild(r *remote, has *fact) {
+	if e := s.sessions[r.id]; e != nil {
+		s.remove(e)
+	}
+	if has != nil {
+		s.apply(has)
+	}
+	for i := range r.facts {
+		s.apply(&r.facts[i])
+	}
+}
+
+func (r *remote) nothingAfter(revision uint64) {
+	r.revision, r.past, r.blocks, r.sealed = 0, revision, nil, nil
+}
+
+// drop forgets a remote of which the bucket has nothing and is to get nothing, but not before the watch has passed all that
+// the bucket had: without past that would make a session anew that was forgotten. The caller holds mu.
+func (s *fleet) drop(key string) {
+	if r := s.remotes[key]; r != nil && r.revision == 0 && len(r.facts) == 0 && r.past <= s.watched {
+		delete(s.remotes, key)
+	}
+}
+
+// anew waits for a flush that still uses a connection that was lost: what it writes must be in what is read from now on.
+func (s *fleet) anew() {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watched = 0 // it may be another bucket
+}
+
 // only drops what the bucket has no more, after it was read from its beginning.
 func (s *fleet) only(there map[string]struct{}) {
 	s.mu.Lock()
 	var gone []string
 	for key, r := range s.remotes {
-		if _, ok := there[key]; !ok && r.revision != 0 {
+		if _, ok := there[key]; !ok && (r.revision != 0 || r.past != 0) {
 			gone = append(gone, key)
 		}
 	}
 	s.mu.Unlock()
 	for _, key := range gone {
-		s.brought(key, 0, nil, nil, true)
+		s.brought(key, 0, nil, nil, listed)
 	}
 }
 
@@ -246,15 +285,15 @@ func (s *fleet) wrote(w *write, revision uint64) {
 	if len(r.facts) == 0 {
 		delete(s.unsent, w.key)
 	}
-	switch {
-	case w.gone:
-		r.revision, r.blocks, r.sealed = 0, nil, nil
-		if len(r.facts) == 0 && s.sessions[r.id] == nil {
-			delete(s.remotes, w.key)
-		}
-	case revision > r.revision: // else the watch brought what came after it
-		r.revision, r.blocks, r.sealed = revision, w.value.Blocks, w.sealed
+	switch { // in other cases the watch brought what came after it
+	case w.gone && r.revision == w.revision:
+		r.nothingAfter(max(r.past, w.revision))
+	case !w.gone && 0 < revision && revision <= r.past: // it was deleted since, with the facts
+		s.rebuild(r, nil)
+	case !w.gone && revision > max(r.revision, r.past):
+		r.revision, r.past, r.blocks, r.sealed = revision, 0, w.value.Blocks, w.sealed
 	}
+	s.drop(w.key)
 }
 
 // commit returns when the bucket has all that was merged before the call. Calls that come while one is writing share the
@@ -364,14 +403,19 @@ func (s *fleet) flush() error {
 }
 
 func (s *fleet) writeAll(ctx context.Context, b *openBucket, keys []string) error {
+	return forEach(ctx, keys, func(ctx context.Context, key string) error { return s.write(ctx, b, key) })
+}
+
+// forEach does something for each of the keys, several at a time, until it fails for one.
+func forEach(ctx context.Context, keys []string, do func(ctx context.Context, key string) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	next := make(chan string)
-	var writers sync.WaitGroup
+	var workers sync.WaitGroup
 	for range min(atOnce, len(keys)) {
-		writers.Go(func() {
+		workers.Go(func() {
 			for key := range next {
-				if err := s.write(ctx, b, key); err != nil {
+				if err := do(ctx, key); err != nil {
 					cancel(err)
 				}
 			}
@@ -384,7 +428,7 @@ func (s *fleet) writeAll(ctx context.Context, b *openBucket, keys []string) erro
 		}
 	}
 	close(next)
-	writers.Wait()
+	workers.Wait()
 	return context.Cause(ctx)
 }
 
@@ -416,27 +460,27 @@ func (s *fleet) write(ctx context.Context, b *openBucket, key string) error {
 
 // read takes what the bucket has of a session now.
 func (s *fleet) read(ctx context.Context, b *openBucket, key string) error {
-	entry, err := b.get(ctx, stateKey(key))
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		s.brought(key, 0, nil, nil, true)
+	found, err := b.last(ctx, stateKey(key))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		s.brought(key, 0, nil, nil, listed) // a bucket that was made anew counts from 1 again
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return s.take(ctx, b, key, entry, false)
+	return s.take(ctx, b, key, found, asked)
 }
 
 // take takes a value of the bucket. One that can not be read counts as nothing, and is overwritten.
-func (s *fleet) take(ctx context.Context, b *openBucket, key string, entry jetstream.KeyValueEntry, again bool) error {
-	if entry.Operation() != jetstream.KeyValuePut {
-		s.brought(key, entry.Revision(), nil, nil, again)
+func (s *fleet) take(ctx context.Context, b *openBucket, key string, found stored, from arrival) error {
+	if found.deleted {
+		s.brought(key, found.revision, nil, nil, from)
 		return nil
 	}
-	v, err := parseValue(key, entry.Value())
+	v, err := parseValue(key, found.data)
 	if errors.Is(err, errDamagedValue) {
-		s.log.Error("a value of the key-value bucket is damaged, and counts as empty", "key", entry.Key(), "err", err)
-		s.damaged(key, entry.Revision())
+		s.log.Error("a value of the key-value bucket is damaged, and counts as empty", "key", stateKey(key), "err", err)
+		s.damaged(key, found.revision)
 		return nil
 	}
 	if err != nil {
@@ -446,7 +490,7 @@ func (s *fleet) take(ctx context.Context, b *openBucket, key string, entry jetst
 	if sealed, err = b.load(ctx, key, v.Blocks, blocks, sealed); err != nil {
 		return err
 	}
-	s.brought(key, entry.Revision(), v, sealed, again)
+	s.brought(key, found.revision, v, sealed, from)
 	return nil
 }
 
@@ -455,8 +499,24 @@ func (s *fleet) damaged(key string, revision uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r := s.remotes[key]; r != nil {
-		r.revision = revision
+		r.revision, r.past = revision, 0
 	}
+}
+
+// refresh implements store.
+func (s *fleet) refresh(sessions []string) error {
+	if len(sessions) == 0 {
+		return nil
+	}
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	b := s.bucket.open()
+	if b == nil {
+		return errAway
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
+	defer cancel()
+	return forEach(ctx, sessions, func(ctx context.Context, id string) error { return s.read(ctx, b, keyOf(id)) })
 }
 
 func (s *fleet) tidy() error { return s.bucket.tidy(s.claim.mine()) }
@@ -469,18 +529,13 @@ func (s *fleet) open(outbox *journal) error {
 
 // close writes what is known, and gives up what others can do.
 func (s *fleet) close() error {
-	s.mu.Lock()
-	due := s.appended
-	s.mu.Unlock()
-	s.syncing.Lock()
-	defer s.syncing.Unlock()
 	var err error
 	if s.follower.isStarted() {
-		if !s.isSafe(due) {
-			err = s.flush()
-		}
+		err = s.flushLast()
 		s.follower.stop()
 	}
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
 	if err != nil && s.setAside() == nil {
 		err = nil
 	}
@@ -488,4 +543,17 @@ func (s *fleet) close() error {
 		err = errors.Join(err, s.outbox.close(s.allUnsent))
 	}
 	return err
+}
+
+// flushLast writes what the bucket lacks, whatever failed before.
+func (s *fleet) flushLast() error {
+	s.mu.Lock()
+	due := s.appended
+	s.mu.Unlock()
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	if s.isSafe(due) {
+		return nil
+	}
+	return s.flush()
 }

@@ -89,6 +89,7 @@ func (f *follower) follow(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	f.fleet.anew()
 	watcher, err := o.watch(ctx)
 	if err != nil {
 		return err
@@ -134,7 +135,7 @@ func (f *follower) readAll(ctx context.Context, o *openBucket, updates <-chan je
 				f.fleet.only(there)
 				return nil
 			}
-			if err := f.take(ctx, o, entry, true); err != nil {
+			if err := f.take(ctx, o, entry, listed); err != nil {
 				return err
 			}
 			if key, ok := sessionOf(entry.Key()); ok {
@@ -166,7 +167,7 @@ func (f *follower) keepUp(ctx context.Context, o *openBucket, updates <-chan jet
 			if entry == nil {
 				continue
 			}
-			if err := f.take(ctx, o, entry, false); err != nil {
+			if err := f.take(ctx, o, entry, changed); err != nil {
 				return err
 			}
 			if entry.Key() == keyClaim && entry.Operation() != jetstream.KeyValuePut { // given up
@@ -203,13 +204,13 @@ func (f *follower) tick(ctx context.Context, o *openBucket) error {
 	return err
 }
 
-func (f *follower) take(ctx context.Context, o *openBucket, entry jetstream.KeyValueEntry, again bool) error {
+func (f *follower) take(ctx context.Context, o *openBucket, entry jetstream.KeyValueEntry, from arrival) error {
 	isPut := entry.Operation() == jetstream.KeyValuePut
 	if key, ok := sessionOf(entry.Key()); ok {
 		if !isPut {
 			f.fleet.bucket.note("s."+key+".>", entry)
 		}
-		return f.fleet.take(ctx, o, key, entry, again)
+		return f.fleet.take(ctx, o, key, storedOf(entry), from)
 	}
 	if agent, ok := strings.CutPrefix(entry.Key(), agentsPart); ok {
 		f.fleet.bucket.note(entry.Key(), entry) // one that has stopped leaves it behind

@@ -77,9 +77,12 @@ func (f *Filter) tidy() {
 
 // bring tells what is due, and reports whether it was delivered. Only then it is marked as told.
 func (f *Filter) bring(ctx context.Context, to pipeline.Intake, due []task) bool {
+	var silent []string
 	for i := range due {
 		s := &due[i].session
 		switch due[i].kind {
+		case unlogged:
+			silent = append(silent, s.ID)
 		case forgot:
 			f.store.merge(&fact{Session: s.ID, Kind: forgot, Heard: s.Heard})
 		case revised:
@@ -87,6 +90,9 @@ func (f *Filter) bring(ctx context.Context, to pipeline.Intake, due []task) bool
 		}
 	}
 	if err := f.commit(); err != nil && f.fleet != nil { // a revision is used once, even if the process dies now
+		return false
+	}
+	if err := f.store.refresh(silent); err != nil { // another agent may have read the log
 		return false
 	}
 	events, told := f.closings(due)
@@ -114,7 +120,7 @@ func (f *Filter) closings(due []task) (events []pipeline.Event, told []*fact) {
 		case due[i].kind == revised && now.Revision == s.Revision && now.Sum == s.Sum:
 			events = append(events, pipeline.NewEvent(closing(s, due[i].reason).record(f.origin)))
 			told = append(told, &fact{Session: s.ID, Kind: closed, Revision: s.Revision})
-		case due[i].kind == unlogged && !now.Unlogged:
+		case due[i].kind == unlogged && now.known() && !now.Unlogged && !now.Logged:
 			events = append(events, pipeline.NewEvent(noLog(s).record(f.origin)))
 			told = append(told, &fact{Session: s.ID, Kind: unlogged})
 		}

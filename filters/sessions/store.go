@@ -18,6 +18,9 @@ type store interface {
 	// look returns what is known of a session.
 	look(session string) state
 
+	// refresh brings what others that share the store know of sessions now. Without it a store may be behind them.
+	refresh(sessions []string) error
+
 	// due returns sessions of which something is to be done at a time, n at most, and when there is more to do. What they
 	// wait for ends with a further merge.
 	due(now int64, n int) (due []task, next int64)
@@ -173,6 +176,8 @@ func (m *memory) look(session string) state {
 	}
 	return state{ID: session}
 }
+
+func (m *memory) refresh([]string) error { return nil }
 
 func (m *memory) due(now int64, n int) (due []task, next int64) {
 	m.mu.Lock()
