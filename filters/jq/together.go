@@ -8,7 +8,7 @@ import (
 	"github.com/trailcast/trailcast/pipeline"
 )
 
-// Together returns what makes a Matcher for the conditions of outputs; nil where there is nothing to gain. All conditions
+// Together returns what makes a Matcher for the conditions of outputs; nil where none is decided by bytes. All conditions
 // look up their paths together, and those that compare one path with strings are found by the string.
 func Together(outputs []pipeline.OutputStage) func() pipeline.Matcher {
 	t := &together{}
@@ -31,7 +31,7 @@ func Together(outputs []pipeline.OutputStage) func() pipeline.Matcher {
 		}
 		shared = append(shared, n)
 	}
-	if len(shared) < 2 {
+	if len(shared) == 0 {
 		return nil
 	}
 	t.paths = newPaths(shared...)

@@ -126,9 +126,13 @@ func TestRandomConditionsTogether(t *testing.T) {
 	}
 }
 
-func TestNothingToShare(t *testing.T) {
-	if Together(outputsWhen(t, "", `.a == 1`, `label $f | .a`)) != nil {
-		t.Error("a matcher for one condition")
+// One condition has a matcher too: without filters it says what is not fed.
+func TestOneConditionIsMatched(t *testing.T) {
+	if Together(outputsWhen(t, "", `.a == 1`, `label $f | .a`)) == nil {
+		t.Error("no matcher for one condition")
+	}
+	if Together(outputsWhen(t, "", `label $f | .a`)) != nil {
+		t.Error("a matcher for what gojq must decide")
 	}
 }
 
