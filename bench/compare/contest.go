@@ -99,6 +99,9 @@ func (b *bench) runOnce(ctx context.Context, c contender) (process.Cost, error) 
 		return process.Cost{}, err
 	}
 	command.Cores, command.Quiet = c.cores, c.quiet
+	if err := b.data.readThrough(); err != nil {
+		return process.Cost{}, err
+	}
 	cost, err := b.runner.Run(ctx, command, dir)
 	if err != nil {
 		return cost, err

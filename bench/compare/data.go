@@ -109,7 +109,6 @@ func lookAt(dir string) (d data, err error) {
 	return d, nil
 }
 
-// load also reads the files, so that the first contender does not wait for the disk alone.
 func load(dir string, records int64) (data, error) {
 	d, err := lookAt(dir)
 	if err != nil {
@@ -123,12 +122,17 @@ func load(dir string, records int64) (data, error) {
 	if err := json.Unmarshal(text, &d); err != nil {
 		return d, fmt.Errorf("%s: %w", dir, err)
 	}
+	return d, nil
+}
+
+// readThrough reads the files, so that no contender waits for the disk where the system has dropped them from its cache.
+func (d *data) readThrough() error {
 	for _, file := range append([]string{d.lines}, d.files...) {
 		if err := readThrough(file); err != nil {
-			return d, err
+			return err
 		}
 	}
-	return d, nil
+	return nil
 }
 
 func readThrough(file string) error {
