@@ -28,22 +28,16 @@ func (f *frame) append(dst []byte, n *node) ([]byte, status) {
 		return f.appendJoined(dst, n)
 	case opSum, opSort, opUnique, opKeys, opEntries, opFromEntries, opMapValues, opWalk, opReverse, opSplit:
 		return f.appendMade(dst, n)
-	case opThen, opTry:
-		if _, s := f.eval(n.a); s != found {
-			return dst, s
-		}
-		dst, s := f.append(dst, n.b)
-		if n.op == opTry && s == fails {
-			s = nothing
-		}
-		return dst, s
-	case opCatch:
+	case opThen, opTry, opCatch:
 		if _, s := f.eval(n.a); s != found {
 			return dst, s
 		}
 		from := len(dst)
 		dst, s := f.append(dst, n.b)
-		if s == fails {
+		switch {
+		case s == fails && n.op == opTry:
+			s = nothing
+		case s == fails && n.op == opCatch:
 			return f.append(dst[:from], n.c)
 		}
 		return dst, s

@@ -69,21 +69,15 @@ func (f *frame) eval(n *node) (value, status) {
 			s = nothing
 		}
 		return v, s
-	case opTry:
+	case opTry, opCatch:
 		if _, s := f.eval(n.a); s != found {
 			return value{}, s
 		}
 		v, s := f.eval(n.b)
-		if s == fails {
+		switch {
+		case s == fails && n.op == opTry:
 			s = nothing
-		}
-		return v, s
-	case opCatch:
-		if _, s := f.eval(n.a); s != found {
-			return value{}, s
-		}
-		v, s := f.eval(n.b)
-		if s == fails {
+		case s == fails:
 			return f.eval(n.c)
 		}
 		return v, s

@@ -40,7 +40,7 @@ func (f *frame) each(n *node, fn func(value) status) status {
 			return endOfStream(s)
 		}
 		return f.each(n.b, fn)
-	case opTry:
+	case opTry, opCatch:
 		if _, s := f.eval(n.a); s != found {
 			return endOfStream(s)
 		}
@@ -49,23 +49,13 @@ func (f *frame) each(n *node, fn func(value) status) status {
 			behind = fn(v)
 			return behind
 		})
-		if s == fails && behind != fails {
-			s = found
+		switch {
+		case s != fails || behind == fails:
+			return s
+		case n.op == opTry:
+			return found
 		}
-		return s
-	case opCatch:
-		if _, s := f.eval(n.a); s != found {
-			return endOfStream(s)
-		}
-		behind := found
-		s := f.each(n.b, func(v value) status {
-			behind = fn(v)
-			return behind
-		})
-		if s == fails && behind != fails {
-			return f.each(n.c, fn)
-		}
-		return s
+		return f.each(n.c, fn)
 	case opIf:
 		holds, s := f.truth(n.a)
 		switch {
