@@ -56,6 +56,7 @@ func (f *follower) stop() {
 func (f *follower) run(ctx context.Context) {
 	b := f.fleet.bucket
 	var complained string
+	wait(ctx, b.retryEvery, b.connected) // what came later than the connection itself would say that it was made anew
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := f.follow(ctx)
