@@ -23,19 +23,20 @@ type layer struct {
 	stdOnly bool // nothing from outside the standard library and this module
 }
 
-var leaves = []string{"pipeline", "internal/awsconf", "internal/conf", "internal/large", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/sqsqueue", "internal/listener", "internal/occasional", "internal/template", "internal/durable", "internal/terminal", "internal/gunzip"}
+var leaves = []string{"pipeline", "internal/awsconf", "internal/conf", "internal/large", "internal/natsconn", "internal/rawjson", "internal/splitconf", "internal/sqsqueue", "internal/listener", "internal/occasional", "internal/template", "internal/durable", "internal/terminal", "internal/gunzip", "internal/lazyregexp"}
 
 var layers = []layer{
 	{"pipeline", nil, true},
 	{"internal/conf", nil, true},
-	{"internal/rawjson", nil, true},
+	{"internal/rawjson", nil, false}, // the processor is asked what it can do
 	{"internal/gunzip", nil, true},
+	{"internal/lazyregexp", nil, true},
 	{"internal/durable", nil, false},
 	{"internal/natsconn", []string{"internal/conf"}, false},
 	{"internal/splitconf", []string{"internal/conf", "formats"}, false},
 	{"internal/listener", []string{"internal/conf"}, true},
 	{"internal/occasional", nil, true},
-	{"internal/awsconf", []string{"internal/conf"}, false},
+	{"internal/awsconf", []string{"internal/conf", "internal/lazyregexp"}, false},
 	{"internal/awstest", []string{"internal/awstest"}, false},
 	{"internal/large", []string{"internal/rawjson"}, false},
 	{"internal/sqsqueue", []string{"internal/awsconf", "internal/conf", "pipeline"}, false},
@@ -45,7 +46,7 @@ var layers = []layer{
 	{"internal/statedir", []string{"internal/durable"}, false},
 	{"internal/yamlconf", []string{"internal/conf"}, false},
 	{"internal/observe", []string{"pipeline", "internal/terminal"}, false},
-	{"formats", []string{"pipeline", "internal/gunzip", "internal/rawjson", "formats"}, false},
+	{"formats", []string{"pipeline", "internal/gunzip", "internal/lazyregexp", "internal/rawjson", "formats"}, false},
 	{"filters", append([]string{"formats", "internal/statedir", "."}, leaves...), false},
 	{"inputs/inputtest", []string{"pipeline"}, false},
 	{"inputs", append([]string{"formats", "internal/msgpack", "internal/statedir", "."}, leaves...), false},

@@ -29,7 +29,7 @@ func (k *Keys) Plain(b []byte, found []Span) (end int, form Form, ok bool) {
 	if len(b) < 2 || b[0] != '{' || len(b) > maxSpanned {
 		return 0, Form{}, false
 	}
-	s := blocks{b: b, stop: len(b)}
+	s := blocks{b: b, stop: len(b), odd: 1}
 	base, quotes := 0, s.load(0, false) // quotes: of the block at base, from i on
 	objects := uint64(outermost<<1 | 1) // which of the open containers are objects; the lowest bit is the innermost
 	level := 0                          // how many of them are in the innermost object whose members are looked for, by k
@@ -196,7 +196,9 @@ func scalarEndAt(b []byte, i int) int {
 
 const (
 	blockSize = 64
-	lows      = 0x7f7f7f7f7f7f7f7f
+	ahead     = 16 // blocks that are looked at in one call
+
+	lows = 0x7f7f7f7f7f7f7f7f
 
 	// gather times a word of top bits has them in its highest byte, in their order.
 	gather   = 0x0002040810204081
@@ -211,6 +213,9 @@ type blocks struct {
 	beyondASCII bool // a block has such bytes
 	slash       bool // a block has a backslash
 	spaced      bool // there is white space outside of strings
+
+	quotes [ahead]uint64 // of the blocks that were looked at last
+	odd    uint          // which of them are odd
 }
 
 // cut returns the text's length where it ends in the middle, 0 where it is broken.
@@ -228,24 +233,29 @@ func (s *blocks) skip(i int) int {
 	return next
 }
 
-// load returns which bytes of the block at base are quotes. inside says that it begins in a string.
+// load returns which bytes of the block at base are quotes; blocks are loaded one after the other. inside says that it begins
+// in a string.
 func (s *blocks) load(base int, inside bool) uint64 {
-	if base+blockSize > len(s.b) {
-		return s.last(base, inside)
+	if at := uint(base) / blockSize % ahead; s.odd>>at&1 == 0 {
+		return s.quotes[at]
 	}
-	block := (*[blockSize]byte)(s.b[base:])
-	quotes, odd := quotesOf(block)
-	if odd || s.escaped > base {
-		return s.special(base, block, inside)
-	}
-	return quotes
+	return s.look(base, inside)
 }
 
-// last is load for a block that the text does not fill.
-func (s *blocks) last(base int, inside bool) uint64 {
-	var block [blockSize]byte
-	copy(block[:], s.b[base:]) // the zeros behind it stop nothing but what is cut
-	return s.special(base, &block, inside)
+// look is load for a block that is odd, and for the first one of those that are looked at together.
+func (s *blocks) look(base int, inside bool) uint64 {
+	if base/blockSize%ahead == 0 {
+		n := min((len(s.b)-base)/blockSize, ahead)
+		odd := ^uint(0) << n // what the text does not fill is odd too
+		if n > 0 {
+			odd |= quotesOf(s.b[base:base+n*blockSize], &s.quotes)
+		}
+		s.odd = odd | 1 // the next first one comes here again
+		if odd&1 == 0 && s.escaped <= base {
+			return s.quotes[0]
+		}
+	}
+	return s.special(base, inside)
 }
 
 // wordPatterns are what the bytes of a word are compared with. A variable holds them because Go loads a constant of eight
@@ -254,8 +264,18 @@ type wordPatterns struct{ quote, slash, space, top, gather uint64 }
 
 var patterns = wordPatterns{quote: ones * '"', slash: ones * '\\', space: ones * ' ', top: tops, gather: gather}
 
-// find returns which bytes of a block are quotes, and whether one of them is a backslash, a control character or beyond
-// ASCII: quotes are exact only where none is.
+// quotesOf is the function of that name.
+func (p *wordPatterns) quotesOf(b []byte, quotes *[ahead]uint64) (odd uint) {
+	for at := range len(b) / blockSize {
+		var isOdd bool
+		if quotes[at], isOdd = p.find((*[blockSize]byte)(b[at*blockSize:])); isOdd {
+			odd |= 1 << at
+		}
+	}
+	return odd
+}
+
+// find returns which bytes of a block are quotes, and whether it is odd.
 func (p *wordPatterns) find(block *[blockSize]byte) (quotes uint64, odd bool) {
 	q0, odd0 := p.word(block[0:])
 	q1, odd1 := p.word(block[8:])
@@ -276,8 +296,15 @@ func (p *wordPatterns) word(b []byte) (quotes, odd uint64) {
 	return quotes, w | (w - p.space) | (p.top - (w ^ p.slash))
 }
 
-// special is load for a block with escapes, control characters or bytes beyond ASCII.
-func (s *blocks) special(base int, block *[blockSize]byte, inside bool) (quotes uint64) {
+// special is load for a block with escapes, control characters or bytes beyond ASCII, and for one that the text does not fill.
+func (s *blocks) special(base int, inside bool) (quotes uint64) {
+	var filled [blockSize]byte // the zeros behind the text stop nothing but what is cut
+	block := &filled
+	if base+blockSize <= len(s.b) {
+		block = (*[blockSize]byte)(s.b[base:])
+	} else {
+		copy(filled[:], s.b[base:])
+	}
 	var slashes, controls uint64
 	for i := 0; i < blockSize; i += 8 {
 		w := binary.LittleEndian.Uint64(block[i:])
@@ -303,6 +330,9 @@ func (s *blocks) special(base int, block *[blockSize]byte, inside bool) (quotes 
 		}
 		s.escaped = end
 		quotes &^= 1 << (at + 1 - base)
+	}
+	if at := base/blockSize%ahead + 1; s.escaped > base+blockSize && at < ahead {
+		s.odd |= 1 << at
 	}
 	if controls != 0 { // those outside of strings are looked at in their places
 		if controls &= between(quotes, inside); controls != 0 {

@@ -1,54 +1,58 @@
 #include "textflag.h"
 
-// SSE2 is a part of amd64, so nothing is asked of the processor.
+DATA quote<>+0(SB)/1, $0x22
+GLOBL quote<>(SB), RODATA|NOPTR, $1
 
-DATA quote<>+0(SB)/8, $0x2222222222222222
-DATA quote<>+8(SB)/8, $0x2222222222222222
-GLOBL quote<>(SB), RODATA|NOPTR, $16
+DATA slash<>+0(SB)/1, $0x5c
+GLOBL slash<>(SB), RODATA|NOPTR, $1
 
-DATA slash<>+0(SB)/8, $0x5c5c5c5c5c5c5c5c
-DATA slash<>+8(SB)/8, $0x5c5c5c5c5c5c5c5c
-GLOBL slash<>(SB), RODATA|NOPTR, $16
+DATA space<>+0(SB)/1, $0x20
+GLOBL space<>(SB), RODATA|NOPTR, $1
 
-DATA control<>+0(SB)/8, $0x1f1f1f1f1f1f1f1f
-DATA control<>+8(SB)/8, $0x1f1f1f1f1f1f1f1f
-GLOBL control<>(SB), RODATA|NOPTR, $16
+// func quotesAVX2(b []byte, quotes *[ahead]uint64) (odd uint)
+//
+// A byte is odd where it is a backslash, or less than a space: signed, so that what is beyond ASCII is too.
+TEXT ·quotesAVX2(SB), NOSPLIT, $0-40
+	MOVQ b_base+0(FP), SI
+	MOVQ b_len+8(FP), R8
+	MOVQ quotes+24(FP), DI
+	VPBROADCASTB quote<>(SB), Y5
+	VPBROADCASTB slash<>(SB), Y6
+	VPBROADCASTB space<>(SB), Y7
+	XORL R9, R9  // odd
+	XORL CX, CX  // of the block
+	SHRQ $6, R8  // blocks
 
-// PIECE leaves in QUOTES which of the 16 bytes at AT(AX) are quotes, and adds to X7 those that are odd: a byte of a piece has
-// its top bit set where it is a backslash, a control character (it is its own minimum with 0x1f) or beyond ASCII.
-#define PIECE(AT, QUOTES) \
-	MOVOU AT(AX), X0   \
-	MOVO  X0, X1       \
-	MOVO  X0, X2       \
-	MOVO  X0, X3       \
-	PCMPEQB X4, X1     \
-	PMOVMSKB X1, QUOTES \
-	PCMPEQB X5, X2     \
-	PMINUB X6, X3      \
-	PCMPEQB X0, X3     \
-	POR X0, X7         \
-	POR X2, X7         \
-	POR X3, X7
+next:
+	CMPQ      CX, R8
+	JGE       done
+	VMOVDQU   (SI), Y0
+	VMOVDQU   32(SI), Y1
+	VPCMPEQB  Y0, Y5, Y2
+	VPCMPEQB  Y1, Y5, Y3
+	VPMOVMSKB Y2, AX
+	VPMOVMSKB Y3, BX
+	SHLQ      $32, BX
+	ORQ       BX, AX
+	MOVQ      AX, (DI)(CX*8)
+	VPCMPGTB  Y0, Y7, Y2
+	VPCMPGTB  Y1, Y7, Y3
+	VPCMPEQB  Y0, Y6, Y0
+	VPCMPEQB  Y1, Y6, Y1
+	VPOR      Y2, Y3, Y2
+	VPOR      Y0, Y1, Y0
+	VPOR      Y0, Y2, Y0
+	VPMOVMSKB Y0, AX
+	XORL      BX, BX
+	TESTL     AX, AX
+	SETNE     BX
+	SHLQ      CX, BX
+	ORQ       BX, R9
+	ADDQ      $64, SI
+	INCQ      CX
+	JMP       next
 
-// func quotesOf(block *[64]byte) (quotes uint64, odd bool)
-TEXT ·quotesOf(SB), NOSPLIT, $0-17
-	MOVQ  block+0(FP), AX
-	MOVOU quote<>(SB), X4
-	MOVOU slash<>(SB), X5
-	MOVOU control<>(SB), X6
-	PXOR  X7, X7
-	PIECE(0, BX)
-	PIECE(16, CX)
-	PIECE(32, DX)
-	PIECE(48, SI)
-	SHLQ  $16, CX
-	SHLQ  $32, DX
-	SHLQ  $48, SI
-	ORQ   CX, BX
-	ORQ   SI, DX
-	ORQ   DX, BX
-	MOVQ  BX, quotes+8(FP)
-	PMOVMSKB X7, DI
-	TESTL DI, DI
-	SETNE odd+16(FP)
+done:
+	VZEROUPPER
+	MOVQ R9, odd+32(FP)
 	RET

@@ -2,4 +2,4 @@
 
 package rawjson
 
-func quotesOf(block *[blockSize]byte) (quotes uint64, odd bool) { return patterns.find(block) }
+func quotesOf(b []byte, quotes *[ahead]uint64) (odd uint) { return patterns.quotesOf(b, quotes) }
