@@ -1,20 +1,21 @@
 package redact
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/trailcast/trailcast/internal/lazyregexp"
 )
 
 // Private keys in text form (RFC 7468, and OpenPGP's of RFC 4880 chapter 6).
 const keyBegin = `-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----`
 
 var (
-	keyStart = regexp.MustCompile(keyBegin)
-	keyEnd   = regexp.MustCompile(`-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----`)
+	keyStart = lazyregexp.New(keyBegin)
+	keyEnd   = lazyregexp.New(`-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----`)
 	// keyBody is a line of a key: base64 or a header; before it what a shell's prompt for more lines, grep -n, cat -n and
 	// diff write, behind it what quotes it in other languages.
-	keyBody = regexp.MustCompile(`^\s*(?:>+ |[0-9]+[:\t ]\s*|[|+-] ?)?(?:["']?[A-Za-z0-9+/=]*(?:\\+[nr])*["']?[,;+\\]?|[A-Z][A-Za-z-]+: .*)\s*$`)
-	keyTail = regexp.MustCompile(`^\s*(?:>+ |[0-9]+[:\t ]\s*|[|+-] ?)?["']?[A-Za-z0-9+/=]{20,}(?:\\+[nr])*["']?[,;+\\]?\s*$`)
+	keyBody = lazyregexp.New(`^\s*(?:>+ |[0-9]+[:\t ]\s*|[|+-] ?)?(?:["']?[A-Za-z0-9+/=]*(?:\\+[nr])*["']?[,;+\\]?|[A-Z][A-Za-z-]+: .*)\s*$`)
+	keyTail = lazyregexp.New(`^\s*(?:>+ |[0-9]+[:\t ]\s*|[|+-] ?)?["']?[A-Za-z0-9+/=]{20,}(?:\\+[nr])*["']?[,;+\\]?\s*$`)
 )
 
 // maxKeyLines bounds a key whose end never comes. The longest that are in use have 200 lines (RSA of 16,384 bits).

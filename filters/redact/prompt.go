@@ -1,8 +1,9 @@
 package redact
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/trailcast/trailcast/internal/lazyregexp"
 )
 
 // promptExpr is a line that begins with a program's question for a secret. What follows is the answer, where the terminal
@@ -11,14 +12,14 @@ const promptExpr = `(?i)^\s*(?:\[sudo\] |\([\w .@-]{1,40}\) ?)?(?:[\w'.@/\\-]+ )
 	`(?: for (?:key |user )?(?:'[^']*'|"[^"]*"|[^:'"\s]+)| \([^)]{1,60}\)| \[[^\]]*\]| again)*\s?:[ \t]*`
 
 var (
-	asksSecret = regexp.MustCompile(promptExpr + `$`)
+	asksSecret = lazyregexp.New(promptExpr + `$`)
 
 	// shellPrompt is where a shell waits for a command again: nothing was shown of an answer.
-	shellPrompt = regexp.MustCompile(`^(?:\([^()]{1,40}\) ?)?(?:\[[\w.+-]+@[^\]]*\] ?[$#%]|[\w.+-]+@[\w.-]+[: ][^$#%>]{0,200}[$#%>]|-?(?:ba|z|k|a)?sh-\d[\w.]*[$#%]|PS [^<>|"*?]{0,200}>|[A-Za-z]:\\[^<>|"*?/]{0,200}>|[$#%>❯➜])(?: |$)`)
+	shellPrompt = lazyregexp.New(`^(?:\([^()]{1,40}\) ?)?(?:\[[\w.+-]+@[^\]]*\] ?[$#%]|[\w.+-]+@[\w.-]+[: ][^$#%>]{0,200}[$#%>]|-?(?:ba|z|k|a)?sh-\d[\w.]*[$#%]|PS [^<>|"*?]{0,200}>|[A-Za-z]:\\[^<>|"*?/]{0,200}>|[$#%>❯➜])(?: |$)`)
 )
 
 // lineBegin are those prompts that no secret looks like that goes on from the record before. With one a line begins.
-var lineBegin = regexp.MustCompile(`^(?:\([^()]{1,40}\) ?)?(?:\[[\w.+-]+@[^\]]*\] ?[$#%]|-?(?:ba|z|k|a)?sh-\d[\w.]*[$#%]|PS [A-Za-z]:\\[^<>|"*?/]{0,200}>|[a-z_][\w.-]*@[\w.-]+:[~/][^$#%>"' ]{0,200}[$#%])(?: |$)`)
+var lineBegin = lazyregexp.New(`^(?:\([^()]{1,40}\) ?)?(?:\[[\w.+-]+@[^\]]*\] ?[$#%]|-?(?:ba|z|k|a)?sh-\d[\w.]*[$#%]|PS [A-Za-z]:\\[^<>|"*?/]{0,200}>|[a-z_][\w.-]*@[\w.-]+:[~/][^$#%>"' ]{0,200}[$#%])(?: |$)`)
 
 // beginsLine reports whether a record begins with a line of its own, whatever the record before ended with. What follows a
 // URL's user may look like a prompt.

@@ -9,11 +9,11 @@ package s3key
 
 import (
 	"path"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/trailcast/trailcast/formats/split"
+	"github.com/trailcast/trailcast/internal/lazyregexp"
 )
 
 // Kind is what a key says that an object is.
@@ -45,8 +45,8 @@ type Info struct {
 }
 
 var (
-	trail   = regexp.MustCompile(`AWSLogs/(?:o-[a-z0-9]+/)?(\d{12})/CloudTrail(?:-([A-Za-z0-9]+))?/([a-z0-9-]+)/(?:(\d{4}/\d{2}/\d{2})/)?`)
-	service = regexp.MustCompile(`AWSLogs/(?:o-[a-z0-9]+/)?(?:[^/]+/)??(\d{12})/[^/]+/`)
+	trail   = lazyregexp.New(`AWSLogs/(?:o-[a-z0-9]+/)?(\d{12})/CloudTrail(?:-([A-Za-z0-9]+))?/([a-z0-9-]+)/(?:(\d{4}/\d{2}/\d{2})/)?`)
+	service = lazyregexp.New(`AWSLogs/(?:o-[a-z0-9]+/)?(?:[^/]+/)??(\d{12})/[^/]+/`)
 )
 
 // Parse reads a key.

@@ -1,31 +1,32 @@
 package session
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/trailcast/trailcast/internal/lazyregexp"
 )
 
 // promptForm is a form that prompts have. The expression's first group, where it has one, is what stays the same while
 // the session goes on: a directory changes. A weak form is one that other text often has as well.
 type promptForm struct {
 	name string
-	re   *regexp.Regexp
+	re   *lazyregexp.Regexp
 	weak bool
 }
 
 var promptForms = []promptForm{
-	{name: "shell", re: regexp.MustCompile(`^-?((?:ba|z|da|k|a|c|tc)?sh-\d[\w.]*[$#%])(?: |$)`)},
-	{name: "bracket", re: regexp.MustCompile(`^(?:\([^()]{1,40}\) ?)?\[([\w.+-]+@[\w.-]+) [^\]]{1,200}\] ?([$#%])(?: |$)`)},
-	{name: "colon", re: regexp.MustCompile(`^(?:\([^()]{1,40}\) ?)?([\w.+-]+@[\w.-]+)(?::| )[^\s$#%>:][^$#%>]{0,200}?([$#%>])(?: |$)`)},
-	{name: "path", re: regexp.MustCompile(`^(?:~|/)[\w./+~-]{0,200} ([$#%])(?: |$)`)},
-	{name: "powershell", re: regexp.MustCompile(`^(?:\[[\w.-]{1,80}\]: )?(PS)(?: [^<>|"*?]{1,260})?>(?: |$)`)},
-	{name: "cmd", re: regexp.MustCompile(`^([A-Za-z]:)\\[^<>|"*?/]{0,260}>`)},
-	{name: "mysql", re: regexp.MustCompile(`^(?:mysql|MariaDB \[[^\]]{1,80}\]|sqlite)()> `)},
-	{name: "psql", re: regexp.MustCompile(`^([\w-]{1,63}=[#>]) `)},
-	{name: "python", re: regexp.MustCompile(`^>>>()(?: |$)`), weak: true},
-	{name: "arrow", re: regexp.MustCompile(`^(❯|➜)(?: |$)`)},
-	{name: "bare", re: regexp.MustCompile(`^([$#%])(?: |$)`), weak: true},
+	{name: "shell", re: lazyregexp.New(`^-?((?:ba|z|da|k|a|c|tc)?sh-\d[\w.]*[$#%])(?: |$)`)},
+	{name: "bracket", re: lazyregexp.New(`^(?:\([^()]{1,40}\) ?)?\[([\w.+-]+@[\w.-]+) [^\]]{1,200}\] ?([$#%])(?: |$)`)},
+	{name: "colon", re: lazyregexp.New(`^(?:\([^()]{1,40}\) ?)?([\w.+-]+@[\w.-]+)(?::| )[^\s$#%>:][^$#%>]{0,200}?([$#%>])(?: |$)`)},
+	{name: "path", re: lazyregexp.New(`^(?:~|/)[\w./+~-]{0,200} ([$#%])(?: |$)`)},
+	{name: "powershell", re: lazyregexp.New(`^(?:\[[\w.-]{1,80}\]: )?(PS)(?: [^<>|"*?]{1,260})?>(?: |$)`)},
+	{name: "cmd", re: lazyregexp.New(`^([A-Za-z]:)\\[^<>|"*?/]{0,260}>`)},
+	{name: "mysql", re: lazyregexp.New(`^(?:mysql|MariaDB \[[^\]]{1,80}\]|sqlite)()> `)},
+	{name: "psql", re: lazyregexp.New(`^([\w-]{1,63}=[#>]) `)},
+	{name: "python", re: lazyregexp.New(`^>>>()(?: |$)`), weak: true},
+	{name: "arrow", re: lazyregexp.New(`^(❯|➜)(?: |$)`)},
+	{name: "bare", re: lazyregexp.New(`^([$#%])(?: |$)`), weak: true},
 }
 
 // prompt is what looks like a prompt at a line's begin.
@@ -96,7 +97,7 @@ func (ps *prompts) forget(from int) {
 }
 
 // openers are commands after which another prompt may come.
-var openers = regexp.MustCompile(`(?:^|[\s;&|/\\])(?:su|sh|bash|zsh|fish|ksh|dash|ash|csh|tcsh|ssh|telnet|docker|podman|kubectl|nsenter|chroot|screen|tmux|python[\d.]*|mysql|mariadb|psql|sqlite3?|redis-cli|powershell|pwsh|cmd)(?:\.exe)?(?:\s|$)|sudo\s+(?:-\S*\s+)*-\w*[is]|Enter-PSSession`)
+var openers = lazyregexp.New(`(?:^|[\s;&|/\\])(?:su|sh|bash|zsh|fish|ksh|dash|ash|csh|tcsh|ssh|telnet|docker|podman|kubectl|nsenter|chroot|screen|tmux|python[\d.]*|mysql|mariadb|psql|sqlite3?|redis-cli|powershell|pwsh|cmd)(?:\.exe)?(?:\s|$)|sudo\s+(?:-\S*\s+)*-\w*[is]|Enter-PSSession`)
 
 // opening knows of a command whether it may begin a shell or another program with a prompt; it looks once.
 type opening struct {
@@ -112,7 +113,7 @@ func (o *opening) opens() bool {
 }
 
 // secretPrompt finds a program that asks for a secret, in lower case.
-var secretPrompt = regexp.MustCompile(`\b(?:password|passphrase|pass phrase|passcode|pin|secret|token|verification code)\b[^:]{0,120}:`)
+var secretPrompt = lazyregexp.New(`\b(?:password|passphrase|pass phrase|passcode|pin|secret|token|verification code)\b[^:]{0,120}:`)
 
 // asks reports whether a line asks for a secret. The words are looked for first, since the expression is slow.
 func asks(line string) bool {

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/trailcast/trailcast/internal/lazyregexp"
 )
 
 // selector is one entry of log_groups.
@@ -18,10 +20,10 @@ type selector struct {
 }
 
 // arn:PARTITION:logs:REGION:ACCOUNT:log-group:NAME, with :* behind it where IAM or the console write it.
-var groupARN = regexp.MustCompile(`^arn:[a-z-]+:logs:([a-z0-9-]+):(\d{12}):log-group:(.+)$`)
+var groupARN = lazyregexp.New(`^arn:[a-z-]+:logs:([a-z0-9-]+):(\d{12}):log-group:(.+)$`)
 
 // What a log group's name may be (CreateLogGroup), and * for patterns.
-var groupName = regexp.MustCompile(`^[A-Za-z0-9_/.#*-]{1,512}$`)
+var groupName = lazyregexp.New(`^[A-Za-z0-9_/.#*-]{1,512}$`)
 
 func parseSelector(text string) (selector, error) {
 	s := selector{name: text}

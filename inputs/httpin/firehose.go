@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"time"
 
 	"github.com/trailcast/trailcast/formats/record"
+	"github.com/trailcast/trailcast/internal/lazyregexp"
 	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -63,7 +63,7 @@ func isRequestID(s string) bool {
 	return s != "" && len(s) <= longest
 }
 
-var streamARN = regexp.MustCompile(`^arn:aws[a-z-]*:firehose:[a-z0-9-]+:[0-9]+:deliverystream/[A-Za-z0-9_.-]{1,64}$`)
+var streamARN = lazyregexp.New(`^arn:aws[a-z-]*:firehose:[a-z0-9-]+:[0-9]+:deliverystream/[A-Za-z0-9_.-]{1,64}$`)
 
 // firehose takes a Firehose request.
 func (in *Input) firehose(r *http.Request, body []byte, held *share) (feed, error) {

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"time"
 
+	"github.com/trailcast/trailcast/internal/lazyregexp"
 	"github.com/trailcast/trailcast/internal/rawjson"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -33,7 +33,7 @@ const maxSNS = 8 << 20
 
 // topicARN has partition and region as its groups. A host is made of the region, so that it must be like us-gov-west-1: a
 // bucket of anybody may be called sns, and is then sns.s3-eu-west-1.amazonaws.com. FIFO topics have no HTTP subscriptions.
-var topicARN = regexp.MustCompile(`^arn:(aws[a-z-]{0,20}):sns:([a-z]{2,8}(?:-[a-z]+){1,3}-[0-9]{1,2}):[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
+var topicARN = lazyregexp.New(`^arn:(aws[a-z-]{0,20}):sns:([a-z]{2,8}(?:-[a-z]+){1,3}-[0-9]{1,2}):[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
 
 func isSNS(r *http.Request) bool { return r.Header.Get(headerSNSType) != "" }
 

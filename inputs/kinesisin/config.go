@@ -9,13 +9,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/trailcast/trailcast/internal/awsconf"
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/lazyregexp"
 	"github.com/trailcast/trailcast/internal/splitconf"
 )
 
@@ -49,8 +49,8 @@ const (
 )
 
 var (
-	streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
-	streamARN  = regexp.MustCompile(`^arn:[a-z-]+:kinesis:[a-z0-9-]+:\d{12}:stream/[a-zA-Z0-9_.-]{1,128}$`)
+	streamName = lazyregexp.New(`^[a-zA-Z0-9_.-]{1,128}$`)
+	streamARN  = lazyregexp.New(`^arn:[a-z-]+:kinesis:[a-z0-9-]+:\d{12}:stream/[a-zA-Z0-9_.-]{1,128}$`)
 )
 
 // Validate returns all mistakes in c.

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/lazyregexp"
 )
 
 // Config is who a component is in AWS and where it looks for the service. Credentials are never configured here: they
@@ -38,8 +38,8 @@ type Config struct {
 }
 
 var (
-	roleARN     = regexp.MustCompile(`^arn:[a-z-]+:iam::\d{12}:role/\S+$`)
-	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+	roleARN     = lazyregexp.New(`^arn:[a-z-]+:iam::\d{12}:role/\S+$`)
+	sessionName = lazyregexp.New(`^[\w+=,.@-]{2,64}$`)
 )
 
 // Mistakes returns all mistakes in c.

@@ -8,13 +8,13 @@ package snsout
 import (
 	"context"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/trailcast/trailcast/internal/awsconf"
 	"github.com/trailcast/trailcast/internal/conf"
+	"github.com/trailcast/trailcast/internal/lazyregexp"
 	"github.com/trailcast/trailcast/internal/template"
 	"github.com/trailcast/trailcast/pipeline"
 )
@@ -69,9 +69,9 @@ const (
 )
 
 var (
-	topicARN    = regexp.MustCompile(`^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
-	targetARN   = regexp.MustCompile(`^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:\S+$`)
-	phoneNumber = regexp.MustCompile(`^\+[1-9]\d{1,14}$`)
+	topicARN    = lazyregexp.New(`^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
+	targetARN   = lazyregexp.New(`^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:\S+$`)
+	phoneNumber = lazyregexp.New(`^\+[1-9]\d{1,14}$`)
 )
 
 // Validate returns all mistakes in c.
