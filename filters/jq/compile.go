@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/itchyny/gojq"
 
@@ -212,7 +213,10 @@ func (c *compiler) comparison(q *gojq.Query, in *node) *node {
 		gojq.OpEq: opEqual, gojq.OpNe: opUnequal, gojq.OpLt: opLess, gojq.OpLe: opLessEqual,
 		gojq.OpGt: opGreater, gojq.OpGe: opGreaterEqual,
 	}
-	return &node{op: ops[q.Op], a: a, b: b}
+	n := &node{op: ops[q.Op], a: a, b: b}
+	n.ofText = a.op == opPath && (n.op == opEqual || n.op == opUnequal) && b.op == opLiteral && b.literal.kind == rawjson.String &&
+		!strings.ContainsRune(b.literal.text, utf8.RuneError)
+	return n
 }
 
 func (c *compiler) term(t *gojq.Term, in *node) *node {

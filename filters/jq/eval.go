@@ -351,6 +351,13 @@ func (n *node) matches(s string) bool {
 
 // comparison evaluates the right side first, as gojq does.
 func (f *frame) comparison(n *node) (bool, status) {
+	if n.ofText {
+		raw := f.find(n.a.slot)
+		if rawjson.Blocked(raw) {
+			return false, fails
+		}
+		return isText(raw, n.b.literal.text) == (n.op == opEqual), found
+	}
 	right, s := f.eval(n.b)
 	if s != found {
 		return false, s

@@ -110,8 +110,8 @@ func (f *frame) find(slot int) []byte {
 
 func (f *frame) readRoot(i int) {
 	r := &f.paths.roots[i]
-	if r.key != enriched && f.intact {
-		if value, known := record.Field(f.record, r.key); known {
+	if r.field >= 0 && r.key != enriched && f.intact {
+		if value, known := record.FieldAt(f.record, r.field); known {
 			f.read[i] = true
 			if r.below == nil {
 				f.values[r.first] = value

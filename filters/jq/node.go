@@ -6,6 +6,7 @@ import (
 
 	"github.com/itchyny/gojq"
 
+	"github.com/trailcast/trailcast/formats/record"
 	"github.com/trailcast/trailcast/internal/rawjson"
 )
 
@@ -37,6 +38,7 @@ type node struct {
 	eager   bool // opAny, opIndexOf: a failure behind the result counts too
 	all     bool // opAny: all
 	many    bool // there may be several results; see streams
+	ofText  bool // opEqual, opUnequal: of a path with a string of the program, which has no U+FFFD
 }
 
 // member is one of an object that a program builds.
@@ -258,6 +260,7 @@ type paths struct {
 // root is a top-level member with the paths that begin there.
 type root struct {
 	key   string
+	field int // of records; -1: none
 	first int // slot of its first path
 	count int
 	below *rawjson.Paths // what follows the key; nil: only the member itself is wanted
@@ -288,7 +291,7 @@ func newPaths(expressions ...*node) *paths {
 		})
 	}
 	for _, key := range keys {
-		r := root{key: key, first: len(p.list), count: len(byRoot[key])}
+		r := root{key: key, field: record.FieldIndex(key), first: len(p.list), count: len(byRoot[key])}
 		var below [][]string
 		deep := false
 		for _, n := range byRoot[key] {

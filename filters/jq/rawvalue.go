@@ -96,6 +96,19 @@ func (v *value) equalText(s string) bool {
 	return v.string() == s
 }
 
+// isText reports whether a part of the event is a string, and which: text, which has no U+FFFD.
+func isText(raw []byte, text string) bool {
+	if len(raw) < len(text)+2 || raw[0] != '"' { // strings do not grow when they are decoded, but for what is invalid
+		return false
+	}
+	body := raw[1 : len(raw)-1]
+	if bytes.IndexByte(body, '\\') < 0 {
+		return string(body) == text
+	}
+	s, _ := rawjson.Text(raw)
+	return s == text
+}
+
 // equal is jq's ==.
 func (v *value) equal(w *value) bool {
 	if v.kind != w.kind {

@@ -74,12 +74,22 @@ func notesOf(r *pipeline.Record) *Notes {
 // Field returns the raw value of a top-level member of a record, nil where it is absent. It is known only of the members
 // that records are judged by, and only where notes were taken.
 func Field(r *pipeline.Record, key string) (value []byte, known bool) {
-	n := notesOf(r)
-	if n == nil {
+	field := FieldIndex(key)
+	if field < 0 {
 		return nil, false
 	}
-	field := fieldKeys.Index(unsafe.Slice(unsafe.StringData(key), len(key)))
-	if field < 0 {
+	return FieldAt(r, field)
+}
+
+// FieldIndex returns what FieldAt knows a key by; -1 where Field does not know the key.
+func FieldIndex(key string) int {
+	return fieldKeys.Index(unsafe.Slice(unsafe.StringData(key), len(key)))
+}
+
+// FieldAt is Field for the key of an index.
+func FieldAt(r *pipeline.Record, field int) (value []byte, known bool) {
+	n := notesOf(r)
+	if n == nil {
 		return nil, false
 	}
 	return n.value(r.Raw, field), true
