@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	programMemory = 48 << 20         // bytes of what the program itself needs, garbage included
+	programMemory = 56 << 20         // bytes of what the program itself needs, garbage included
+	garbageRoom   = 16 << 20         // bytes beside what lives on, and a quarter of that
 	gcPercent     = 200              // garbage beside what lives on, while the limit allows it
 	memoryRecheck = 10 * time.Second // how often the limit follows what filters remember
 )
@@ -48,5 +49,5 @@ func limitMemory(inFlight int64) (stop func()) {
 
 // memoryLimit leaves the collector room beside what lives on: with a limit next to that it would run all the time.
 func memoryLimit(inFlight, live int64) int64 {
-	return max(2*inFlight+programMemory, live+live/4+programMemory/3)
+	return max(2*inFlight+programMemory, live+live/4+garbageRoom)
 }

@@ -33,7 +33,7 @@ type Config struct {
 // Limits bound what is in memory between an input and the confirmation of the outputs.
 type Limits struct {
 	MaxEvents int64     `conf:"max_events_in_flight" default:"20000" doc:"Events that were read and are not settled yet. Beyond it inputs wait."`
-	MaxBytes  conf.Size `conf:"max_bytes_in_flight" default:"8MiB" doc:"Bytes of these events, as they were read."`
+	MaxBytes  conf.Size `conf:"max_bytes_in_flight" default:"4MiB" doc:"Bytes of these events, as they were read."`
 	Workers   int       `conf:"workers" doc:"Goroutines that run filters and conditions. Default: one per processor."`
 }
 

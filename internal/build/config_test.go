@@ -65,7 +65,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.StateDir != "/var/lib/trailcast" || c.Limits.MaxEvents != 20000 || c.Limits.MaxBytes != 8<<20 ||
+	if c.StateDir != "/var/lib/trailcast" || c.Limits.MaxEvents != 20000 || c.Limits.MaxBytes != 4<<20 ||
 		c.DrainTimeout.String() != "30s" || c.Metrics.Listen != "127.0.0.1:9464" || c.Log.Level != "info" {
 		t.Errorf("%+v", c)
 	}

@@ -54,7 +54,7 @@ func TestSourcesHaveTheDefaultLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Limits.MaxEvents != 20000 || c.Limits.MaxBytes != 8<<20 {
+	if c.Limits.MaxEvents != 20000 || c.Limits.MaxBytes != 4<<20 {
 		t.Errorf("limits %+v", c.Limits)
 	}
 }
