@@ -99,6 +99,9 @@ func (b *bench) runOnce(ctx context.Context, c contender) (process.Cost, error) 
 		return process.Cost{}, err
 	}
 	command.Cores, command.Quiet = c.cores, c.quiet
+	if c.ours && b.options.profile != "" {
+		command.Env = append(command.Env, "TRAILCAST_CPU_PROFILE="+b.profiles.next(b.work))
+	}
 	if err := b.data.readThrough(); err != nil {
 		return process.Cost{}, err
 	}

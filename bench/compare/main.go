@@ -4,6 +4,7 @@
 //	go run ./bench/compare                                   everything that is there
 //	go run ./bench/compare -only select-gzip,run-file -rounds 9
 //	go run ./bench/compare -check bench/ratios.json          fails if a ratio has become worse
+//	go run ./bench/compare -profile cmd/trailcast/default.pgo
 //
 // jq and gojq are looked for in PATH, or where JQ and GOJQ say; REDPANDA_CONNECT, FLUENT_BIT and VECTOR name the programs of
 // these tools. What is not there is left out.
@@ -50,6 +51,7 @@ type options struct {
 	json      string
 	svg       string
 	check     string
+	profile   string
 	tolerance float64
 	timeout   time.Duration
 }
@@ -66,6 +68,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.json, "json", "", "file to write the figures to")
 	flags.StringVar(&o.svg, "svg", "", "file to draw a chart into")
 	flags.StringVar(&o.check, "check", "", "file of earlier figures: fail if a ratio is worse now")
+	flags.StringVar(&o.profile, "profile", "", "file for a CPU profile of trailcast at all of this, which the Go compiler can use")
 	flags.Float64Var(&o.tolerance, "tolerance", 0.2, "by which share a ratio may be lower with -check")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long one process may take")
 	if err := flags.Parse(args); err != nil {
@@ -143,21 +146,23 @@ func compare(ctx context.Context, o options, chosen []definition, stderr io.Writ
 		report.Workloads = append(report.Workloads, measured)
 	}
 	report.LeftOut = b.leftOut
+	failures = append(failures, b.profiles.merge(ctx, o.profile))
 	return report, errors.Join(failures...)
 }
 
 // bench is what workloads are made of.
 type bench struct {
-	options options
-	work    string // a folder that is removed at the end
-	stderr  io.Writer
-	bin     programs
-	tools   tools
-	data    data
-	broker  *broker
-	runner  *process.Runner
-	truths  truths
-	leftOut []string // what is not compared, and why
+	options  options
+	work     string // a folder that is removed at the end
+	stderr   io.Writer
+	bin      programs
+	tools    tools
+	data     data
+	broker   *broker
+	runner   *process.Runner
+	truths   truths
+	profiles profiles
+	leftOut  []string // what is not compared, and why
 }
 
 func newBench(ctx context.Context, o options, work string, stderr io.Writer) (*bench, error) {

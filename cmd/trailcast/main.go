@@ -30,7 +30,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal drains, a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
+	stopProfile := profile(os.Getenv(profileVariable))
 	code := execute(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stopProfile()
 	stop()
 	os.Exit(code)
 }

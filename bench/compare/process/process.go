@@ -17,9 +17,10 @@ import (
 // Command is what to run. The processes that it starts and waits for count with it.
 type Command struct {
 	Args  []string
-	Stdin string // a file; "": nothing
-	Cores int    // how many cores it may use
-	Quiet bool   // what it prints goes nowhere
+	Stdin string   // a file; "": nothing
+	Cores int      // how many cores it may use
+	Quiet bool     // what it prints goes nowhere
+	Env   []string // beside the environment of this process
 }
 
 // Cost is what one run took.
@@ -54,7 +55,7 @@ func (r *Runner) Run(ctx context.Context, c Command, dir string) (Cost, error) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // the launcher passes it on
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(c.Cores))
+	cmd.Env = append(append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(c.Cores)), c.Env...)
 	files, err := open(cmd, c, dir)
 	defer func() {
 		for _, f := range files {
