@@ -13,6 +13,7 @@ import (
 // addition is what one append adds to a file.
 type addition interface {
 	size() int64
+	atMost() int64 // at least the size, and found faster
 	// writeTo writes all of it from an offset on, and returns its size.
 	writeTo(to io.WriterAt, at int64) (size int64, err error)
 }
@@ -21,6 +22,8 @@ type addition interface {
 type bytesOf []byte
 
 func (b bytesOf) size() int64 { return int64(len(b)) }
+
+func (b bytesOf) atMost() int64 { return b.size() }
 
 func (b bytesOf) writeTo(to io.WriterAt, at int64) (int64, error) {
 	n, err := to.WriteAt(b, at)
@@ -33,13 +36,17 @@ type lines struct {
 	indexes []int
 }
 
+// atMost is their size with the white space between the tokens of events, which some lose.
+func (l lines) atMost() (n int64) {
+	for _, i := range l.indexes {
+		n += int64(len(l.events[i].Raw)) + 1
+	}
+	return n
+}
+
 // appendTo appends the lines.
 func (l lines) appendTo(dst []byte) []byte {
-	size := 0
-	for _, i := range l.indexes {
-		size += len(l.events[i].Raw) + 1
-	}
-	dst = slices.Grow(dst, size)
+	dst = slices.Grow(dst, int(l.atMost()))
 	for _, i := range l.indexes {
 		dst = appendLine(dst, &l.events[i])
 	}

@@ -112,7 +112,15 @@ func (v *volume) append(f *file, add addition) error {
 	if err := v.open(f, now); err != nil {
 		return err
 	}
+	most := add.atMost()
+	flood := v.o.sync && most >= passing
+	if flood {
+		reserve(f.h, f.size, most)
+	}
 	size, err := add.writeTo(f.h, f.size)
+	if err == nil && flood && size < most {
+		err = f.h.Truncate(f.size + size) // what is reserved behind it
+	}
 	if err != nil {
 		f.cut()
 		return err
@@ -124,7 +132,7 @@ func (v *volume) append(f *file, add addition) error {
 			f.closeHandle()
 			return err
 		}
-		if size >= passing {
+		if flood {
 			uncache(f.h, f.size, size)
 		}
 	}

@@ -45,6 +45,21 @@ func TestFloodLeavesTheCache(t *testing.T) {
 	}
 }
 
+// TestFloodReservesNoMore: what was reserved for a flood and not needed, since events lost white space, is given back.
+func TestFloodReservesNoMore(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "all.ndjson")
+	out := newOutput(t, config(name))
+	spaced := fmt.Appendf(nil, "{\n%s\"a\":1}", strings.Repeat(" ", 1000))
+	write(t, out, slices.Repeat([]pipeline.Event{outputtest.Event(spaced, pipeline.Facts{}, "1")}, (4<<20)/len(spaced))...)
+	var file unix.Stat_t
+	if err := unix.Stat(name, &file); err != nil {
+		t.Fatal(err)
+	}
+	if has := file.Blocks * 512; has > file.Size+1<<20 {
+		t.Errorf("a file of %d bytes has %d on the disk", file.Size, has)
+	}
+}
+
 // cached returns how many of a file's pages are in the system's cache.
 func cached(t *testing.T, name string) (resident, pages int) {
 	t.Helper()
