@@ -4,7 +4,7 @@
 //	go run ./bench/compare                                   everything that is there
 //	go run ./bench/compare -only select-gzip,run-file -rounds 9
 //	go run ./bench/compare -check bench/ratios.json          fails if a ratio has become worse
-//	go run ./bench/compare -profile cmd/trailcast/default.pgo
+//	go run ./bench/compare -profile cmd/trailcast/default.pgo   trailcast alone, for the compiler
 //
 // jq and gojq are looked for in PATH, or where JQ and GOJQ say; REDPANDA_CONNECT, FLUENT_BIT and VECTOR name the programs of
 // these tools. What is not there is left out.
@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -68,7 +69,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.json, "json", "", "file to write the figures to")
 	flags.StringVar(&o.svg, "svg", "", "file to draw a chart into")
 	flags.StringVar(&o.check, "check", "", "file of earlier figures: fail if a ratio is worse now")
-	flags.StringVar(&o.profile, "profile", "", "file for a CPU profile of trailcast at all of this, which the Go compiler can use")
+	flags.StringVar(&o.profile, "profile", "", "file for a CPU profile of trailcast at all of this, which the Go compiler can use; nothing else runs then")
 	flags.Float64Var(&o.tolerance, "tolerance", 0.2, "by which share a ratio may be lower with -check")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long one process may take")
 	if err := flags.Parse(args); err != nil {
@@ -137,6 +138,9 @@ func compare(ctx context.Context, o options, chosen []definition, stderr io.Writ
 		w, err := definition.make(b)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", definition.name, err)
+		}
+		if o.profile != "" {
+			w.contenders = slices.DeleteFunc(w.contenders, func(c contender) bool { return !c.ours })
 		}
 		measured, err := b.contest(ctx, definition.name, w)
 		if ctx.Err() != nil {
