@@ -168,7 +168,7 @@ func eventBytes() [][]byte {
 			return nil
 		})
 	}
-	events = append(events, []byte(`{}`), []byte(`{"eventName":1,"eventName":"last","\u0065ventID":"escaped"}`), []byte(`{"eventName":null,"resources":{"a":1},"userIdentity":[1]}`))
+	events = append(events, []byte(`{}`), []byte(`{"eventID":"\u0065scaped","eventName":"GetObject","event\\u004eame":"x"}`), []byte(`{"eventName":1,"eventName":"last","\u0065ventID":"escaped"}`), []byte(`{"eventName":null,"resources":{"a":1},"userIdentity":[1]}`))
 	return events
 }
 
@@ -217,7 +217,8 @@ var conditions = []string{
 	`.eventName == "a\"b"`, `.eventName == "\u00e4"`, `."eventName" == "x"`, `.trailcast.actor.arn == "x"`, `.trailcast.v`, `.none.none.none == null`,
 	`.eventID == "escaped"`, `.eventName == "last"`, `.userIdentity == "x"`, `.userIdentity`, `.resources.a.b or true`, `true and .eventName`,
 	`.eventName == "" or .eventName.x.y`, `.errorCode and .eventName.x`, `(.eventName | not) | not`, `.eventName == 1`, `.eventName == .eventID`,
-	`.eventName? == "x"`, `.resources[0] == null`, `.eventName | IN(.eventID)`, `select(.eventName == "GetObject")`, `select(.readOnly) | .eventName`,
+	`."event\\u004eame" == "GetObject"`, `."event\\u004eame" == null`, `.userIdentity."\\u0061rn" == null`, `."\\u0065ventID" == "escaped"`,
+	`.eventID != "escaped"`, `.eventID == "e\u0073caped"`, `.eventID == "\\u0065scaped"`, `.eventName? == "x"`, `.resources[0] == null`, `.eventName | IN(.eventID)`, `select(.eventName == "GetObject")`, `select(.readOnly) | .eventName`,
 }
 
 func TestDecisionsOnBytesAreGojqs(t *testing.T) {

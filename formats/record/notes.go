@@ -1,6 +1,7 @@
 package record
 
 import (
+	"strings"
 	"unsafe"
 
 	"github.com/trailcast/trailcast/internal/rawjson"
@@ -83,6 +84,9 @@ func Field(r *pipeline.Record, key string) (value []byte, known bool) {
 
 // FieldIndex returns what FieldAt knows a key by; -1 where Field does not know the key.
 func FieldIndex(key string) int {
+	if strings.Contains(key, `\`) { // as it is written that is another key
+		return -1
+	}
 	return fieldKeys.Index(unsafe.Slice(unsafe.StringData(key), len(key)))
 }
 

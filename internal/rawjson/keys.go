@@ -39,7 +39,8 @@ type Span struct{ From, To uint32 }
 // maxSpanned is the largest text of which spans are taken.
 const maxSpanned = 1 << 31
 
-// NewKeys prepares a set of at most 1000 keys, all different and without U+FFFD. What is found of the sets below stands behind
+// NewKeys prepares a set of at most 1000 keys, all different, and without U+FFFD and
+// backslashes. What is found of the sets below stands behind
 // the members of names, in their order; each is in an object of names or of a set before it.
 func NewKeys(names []string, below ...Below) *Keys {
 	k := newKeys(names, 0)

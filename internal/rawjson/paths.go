@@ -134,7 +134,7 @@ func (n *pathNode) child(written []byte) *pathNode {
 		return nil
 	}
 	for k, key := range n.keys {
-		if string(written) == key || escaped && equalKey(written, key) {
+		if escaped && equalKey(written, key) || !escaped && string(written) == key {
 			return &n.children[k]
 		}
 	}

@@ -11,6 +11,9 @@ var somePaths = [][]string{
 	{"userIdentity", "arn"}, {"userIdentity", "sessionContext", "sessionIssuer", "userName"}, {"none", "of", "these"},
 }
 
+// writtenPaths have keys that are no keys' names but look like those as they are written.
+var writtenPaths = [][]string{{`event\u004eame`}, {`\u0061`, "b"}, {"a", `\u0062`}, {"a"}, {"eventName"}}
+
 func FuzzPaths(f *testing.F) {
 	for _, b := range samples(f) {
 		f.Add(b)
@@ -22,17 +25,27 @@ func TestPathsAgreeWithEncodingJSON(t *testing.T) {
 	for _, b := range samples(t) {
 		comparePaths(t, b)
 	}
+	for _, text := range []string{
+		`{"event\u004eame":1,"\u0061":{"b":2}}`, `{"event\\u004eame":1,"\\u0061":{"b":2},"a":{"\u0062":3}}`, `{"a":{"\\u0062":4},"eventName":5}`,
+	} {
+		comparePaths(t, []byte(text))
+	}
 }
 
 func comparePaths(t *testing.T, b []byte) {
-	p := NewPaths(somePaths)
+	comparePathsOf(t, b, somePaths)
+	comparePathsOf(t, b, writtenPaths)
+}
+
+func comparePathsOf(t *testing.T, b []byte, paths [][]string) {
+	p := NewPaths(paths)
 	dst := make([][]byte, p.Len())
 	p.Find(b, dst) // no text makes it panic or loop
 	var all any
 	if json.Unmarshal(b, &all) != nil || Valid(b) != nil {
 		return
 	}
-	for i, path := range somePaths {
+	for i, path := range paths {
 		want, blocked := lookUp(b, path)
 		switch got := dst[i]; {
 		case blocked != Blocked(got):
