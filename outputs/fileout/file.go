@@ -114,16 +114,14 @@ func (v *volume) append(f *file, add addition) error {
 	}
 	most := add.atMost()
 	flood := v.o.sync && most >= passing
-	if flood {
-		reserve(f.h, f.size, most)
-	}
+	reserved := flood && reserve(f.h, f.size, most)
 	size, err := add.writeTo(f.h, f.size)
-	if err == nil && flood && size < most {
-		err = f.h.Truncate(f.size + size) // what is reserved behind it
-	}
 	if err != nil {
 		f.cut()
 		return err
+	}
+	if reserved && size < most {
+		_ = f.h.Truncate(f.size + size) // gives back what is reserved behind it
 	}
 	if v.o.sync {
 		if err := f.h.Sync(); err != nil {

@@ -107,7 +107,7 @@ func New(cfg Config, env pipeline.Env) (*Output, error) {
 	}, nil
 }
 
-// Limits asks for large batches, since each ends a gzip member or zstd frame and costs an fsync. Two at once let one
+// Limits asks for batches as large as what is in flight, since each ends a gzip member or zstd frame and costs an fsync. Two at once let one
 // compress while the other waits for the disk.
 func (o *Output) Limits() pipeline.Limits {
 	l := pipeline.Limits{Concurrency: writers, MaxEvents: 20_000, MaxBytes: 8 << 20, Linger: 200 * time.Millisecond}
