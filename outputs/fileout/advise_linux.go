@@ -12,7 +12,7 @@ import (
 func reserve(h handle, from, size int64) (done bool) {
 	control(h, func(fd int) {
 		var system unix.Statfs_t
-		if unix.Fstatfs(fd, &system) != nil || system.Type == unix.BTRFS_SUPER_MAGIC { // which would not compress the file any more
+		if unix.Fstatfs(fd, &system) != nil || uint32(system.Type) == unix.BTRFS_SUPER_MAGIC { // which would not compress the file any more
 			return
 		}
 		done = unix.Fallocate(fd, unix.FALLOC_FL_KEEP_SIZE, from, size) == nil
