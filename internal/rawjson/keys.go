@@ -37,7 +37,7 @@ type Below struct {
 type Span struct{ From, To uint32 }
 
 // maxSpanned is the largest text of which spans are taken.
-const maxSpanned = 1 << 31
+const maxSpanned = 1<<31 - 1
 
 // NewKeys prepares a set of at most 1000 keys, all different, and without U+FFFD and
 // backslashes. What is found of the sets below stands behind
