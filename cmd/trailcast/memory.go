@@ -10,7 +10,7 @@ import (
 const (
 	programMemory = 56 << 20         // bytes of what the program itself needs, garbage included
 	garbageRoom   = 16 << 20         // bytes beside what lives on, and a quarter of that
-	gcPercent     = 200              // garbage beside what lives on, while the limit allows it
+	gcPercent     = 300              // garbage beside what lives on, while the limit allows it
 	memoryRecheck = 10 * time.Second // how often the limit follows what filters remember
 )
 
