@@ -12,8 +12,8 @@ import (
 // programs are the paths of what is built from this checkout.
 type programs struct{ trailcast, gen, launch, gunzip, split, publish string }
 
-// build builds into dir, trailcast as its releases are; an existing trailcast is taken as it is.
-func build(ctx context.Context, trailcast, dir string) (programs, error) {
+// build builds into dir, trailcast as its releases are, or as it is to be profiled; an existing trailcast is taken as it is.
+func build(ctx context.Context, trailcast, dir string, toProfile bool) (programs, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return programs{}, err
 	}
@@ -28,7 +28,11 @@ func build(ctx context.Context, trailcast, dir string) (programs, error) {
 	}
 	if trailcast == "" {
 		trailcast = filepath.Join(dir, "trailcast")
-		err = goBuild(ctx, root, "-ldflags", "-s -w -X main.version=compare", "-o", trailcast, "./cmd/trailcast")
+		pgo := "auto"
+		if toProfile { // where what is hot has not been moved yet
+			pgo = "off"
+		}
+		err = goBuild(ctx, root, "-pgo", pgo, "-ldflags", "-s -w -X main.version=compare", "-o", trailcast, "./cmd/trailcast")
 	} else {
 		trailcast, err = filepath.Abs(trailcast)
 	}

@@ -173,7 +173,7 @@ func newBench(ctx context.Context, o options, work string, stderr io.Writer) (*b
 	b := &bench{options: o, work: work, stderr: stderr, truths: truths{}}
 	var err error
 	fmt.Fprintln(stderr, "building")
-	if b.bin, err = build(ctx, o.trailcast, filepath.Join(work, "bin")); err != nil {
+	if b.bin, err = build(ctx, o.trailcast, filepath.Join(work, "bin"), o.profile != ""); err != nil {
 		return nil, err
 	}
 	if b.data, err = prepare(ctx, b.bin.gen, o.cache, o.records, stderr); err != nil {

@@ -23,7 +23,7 @@ func TestComparison(t *testing.T) {
 		t.Skip("builds trailcast and runs it often")
 	}
 	dir := t.TempDir()
-	bin, err := build(t.Context(), "", filepath.Join(dir, "bin"))
+	bin, err := build(t.Context(), "", filepath.Join(dir, "bin"), false)
 	if err != nil {
 		t.Fatal(err)
 	}

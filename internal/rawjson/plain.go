@@ -196,7 +196,7 @@ func scalarEndAt(b []byte, i int) int {
 
 const (
 	blockSize = 64
-	ahead     = 8 // blocks that are looked at in one call
+	ahead     = 16 // blocks that are looked at in one call
 
 	lows = 0x7f7f7f7f7f7f7f7f
 
