@@ -80,20 +80,13 @@ func (v *value) digits() string {
 
 // equalText compares a string with one of the program, mostly without decoding it.
 func (v *value) equalText(s string) bool {
-	if v.raw == nil {
+	switch {
+	case v.raw == nil:
 		return v.text == s
+	case strings.ContainsRune(s, utf8.RuneError):
+		return v.string() == s
 	}
-	body := v.body()
-	if len(body) < len(s) && !strings.ContainsRune(s, utf8.RuneError) {
-		return false // only what is invalid grows when it is decoded
-	}
-	if len(body) == len(s) && string(body) == s {
-		return bytes.IndexByte(body, '\\') < 0 || v.string() == s
-	}
-	if bytes.IndexByte(body, '\\') < 0 && !strings.ContainsRune(s, utf8.RuneError) {
-		return false
-	}
-	return v.string() == s
+	return isText(v.raw, s)
 }
 
 // isText reports whether a part of the event is a string, and which: text, which has no U+FFFD.
