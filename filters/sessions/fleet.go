@@ -299,6 +299,24 @@ func (s *fleet) wrote(w *write, revision uint64) {
 // commit returns when the bucket has all that was merged before the call. Calls that come while one is writing share the
 // next write. After a failure it is tried again by a later call, not at once; meanwhile what is new goes to the outbox.
 func (s *fleet) commit() error {
+	return s.unlessSafe(func() error {
+		err := s.failure
+		if err == nil || time.Since(s.failed) >= retryAfter {
+			err = s.flush()
+		}
+		if err == nil {
+			return nil
+		}
+		saved := s.setAside()
+		if saved == nil {
+			return fmt.Errorf("%w; what is new is on disk meanwhile", err)
+		}
+		return errors.Join(err, saved)
+	})
+}
+
+// unlessSafe calls write, which then holds syncing, unless the bucket has all that was merged before.
+func (s *fleet) unlessSafe(write func() error) error {
 	s.mu.Lock()
 	due := s.appended
 	s.mu.Unlock()
@@ -307,18 +325,7 @@ func (s *fleet) commit() error {
 	if s.isSafe(due) {
 		return nil
 	}
-	err := s.failure
-	if err == nil || time.Since(s.failed) >= retryAfter {
-		err = s.flush()
-	}
-	if err == nil {
-		return nil
-	}
-	saved := s.setAside()
-	if saved == nil {
-		return fmt.Errorf("%w; what is new is on disk meanwhile", err)
-	}
-	return errors.Join(err, saved)
+	return write()
 }
 
 var errNoOutbox = errors.New("there is no file to keep it in meanwhile")
@@ -546,14 +553,4 @@ func (s *fleet) close() error {
 }
 
 // flushLast writes what the bucket lacks, whatever failed before.
-func (s *fleet) flushLast() error {
-	s.mu.Lock()
-	due := s.appended
-	s.mu.Unlock()
-	s.syncing.Lock()
-	defer s.syncing.Unlock()
-	if s.isSafe(due) {
-		return nil
-	}
-	return s.flush()
-}
+func (s *fleet) flushLast() error { return s.unlessSafe(s.flush) }
